@@ -1,0 +1,1 @@
+"""How to talk to a device: profiles, decoding, harvest plans and transports."""

@@ -7,7 +7,7 @@ Addresses are wire addresses (0-based, as in the Modbus PDU).
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -34,42 +34,65 @@ WORDS_OF_TYPE: dict[str, int] = {
 }
 """Registers that a type takes; `str` and `bitfield` state a count."""
 
+Address = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Key = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]*$")]
+Text = Annotated[str, msgspec.Meta(min_length=1)]
 
-class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+
+class ProfileError(ValueError):
+    """Raised when a profile is wrong or missing; one line with file, point, reason."""
+
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A frozen part of a profile that refuses keys it does not know."""
 
 
-class RegisterRange(Strict):
+class RegisterRange(Strict, frozen=True, kw_only=True):
     """A run of registers in one table."""
 
     function: Function
-    address: int
-    count: int
+    address: Address
+    count: Annotated[int, msgspec.Meta(ge=1, le=65535)]
+
+    @property
+    def end(self) -> int:
+        """Address of the first register after the range."""
+        return self.address + self.count
 
 
-class ScaleRegister(Strict):
+class ScaleRegister(Strict, frozen=True, kw_only=True):
     """A scale factor that the device itself reports (SunSpec `sunssf`)."""
 
-    register: int
+    register: Address
     """Address, in the point's table, of the signed power of ten."""
 
 
-class WriteRange(Strict):
+class WriteRange(Strict, frozen=True, kw_only=True):
     """What may be written to a point, in the point's unit."""
 
     min: float
     max: float
 
 
-class Point(Strict):
+class Variant(Strict, frozen=True, kw_only=True):
+    """A kind of this device, told by the value of one register."""
+
+    function: Function
+    address: Address
+    within: Annotated[tuple[tuple[int, int], ...], msgspec.Meta(min_length=1)]
+    """The device is of this kind when the register, unsigned, lies in one of these
+    spans (both ends included)."""
+
+
+class Point(Strict, frozen=True, kw_only=True):
     """One named value. value = raw * scale + offset, in `unit`."""
 
-    key: str
+    key: Key
     """snake_case, ends in the unit where there is one: `grid_frequency_hz`."""
     function: Function
-    address: int
+    address: Address
     type: PointType
-    count: int
+    count: Annotated[int, msgspec.Meta(ge=1, le=125)]
     """Registers taken; filled in by the loader where the type decides it."""
     scale: float | ScaleRegister = 1.0
     offset: float = 0.0
@@ -82,12 +105,20 @@ class Point(Strict):
     """Raw pattern that means "no value"; None: the profile's pattern for the type."""
     values: dict[int, str] = {}
     bits: dict[int, str] = {}
+    applies_to: tuple[str, ...] = ()
+    """Variants that have the point; empty: every device has it. A device is of a
+    variant only when the register that tells it was read."""
     write: WriteRange | None = None
     """None: the point is read-only."""
     description: str = ""
 
+    @property
+    def end(self) -> int:
+        """Address of the first register after the point."""
+        return self.address + self.count
 
-class Identification(Strict):
+
+class Identification(Strict, frozen=True, kw_only=True):
     """How a device names itself; None where no register is known."""
 
     serial: str | None = None
@@ -96,35 +127,37 @@ class Identification(Strict):
     """Key of the point that holds the model."""
 
 
-class Manners(Strict):
+class Manners(Strict, frozen=True, kw_only=True):
     """What the device bears."""
 
-    max_registers: int = 125
+    max_registers: Annotated[int, msgspec.Meta(ge=1, le=125)] = 125
     """Largest block in one read (Modbus allows 125)."""
-    gap_ms: int = 0
+    gap_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
     """Pause that the device needs between two requests."""
-    connect_delay_ms: int = 0
+    connect_delay_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
     """Pause that the device needs after a connection is made."""
 
 
-class Profile(Strict):
+class Profile(Strict, frozen=True, kw_only=True):
     """One type of device."""
 
-    name: str
+    name: Key
     """Machine name; goes into packets as `model`."""
-    maker: str
-    display_name: str
+    maker: Text
+    display_name: Text
     kind: Literal["inverter", "hybrid", "meter"]
-    default_port: int = 502
-    default_unit: int = 1
+    default_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 502
+    default_unit: Annotated[int, msgspec.Meta(ge=0, le=255)] = 1
     word_order: WordOrder = "big"
-    harvest: tuple[RegisterRange, ...]
+    harvest: Annotated[tuple[RegisterRange, ...], msgspec.Meta(min_length=1)]
     """What one harvest cycle reads, in this order."""
     frequency: str
     """Key of the point that is sampled ten times a second."""
     identification: Identification = Identification()
     not_available: dict[PointType, int] = {}
     """Raw patterns that mean "no value", by type."""
+    variants: dict[str, Variant] = {}
+    """Kinds of this device whose registers differ, by name."""
     manners: Manners = Manners()
     points: tuple[Point, ...]
     notes: tuple[str, ...] = ()

@@ -1,0 +1,132 @@
+"""Profiles from YAML files, checked as they are read.
+
+Every mistake in a file is a `ProfileError` of one line that names the file, the point
+and the reason: `solaredge.yaml: point grid_frequency_hz: unit: Expected str, got int`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from egw.devices.checks import check_profile
+from egw.devices.profile import WORDS_OF_TYPE, Profile, ProfileError
+
+_BUILTIN_DIR = Path(__file__).parent / "profiles"
+_POINT_PATH = re.compile(r"points\[(\d+)\]\.?")
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def load_profile(path: Path) -> Profile:
+    """Read and check one profile.
+
+    Raises ProfileError when the file cannot be read or anything in it is wrong.
+    """
+    try:
+        profile = _typed(_counted(_parsed(path)))
+        check_profile(profile, path.stem)
+    except ProfileError as error:
+        raise ProfileError(f"{path.name}: {error}") from error.__cause__
+    return profile
+
+
+@cache
+def builtin_profiles() -> dict[str, Path]:
+    """Return the files of the profiles that come with egw, by name."""
+    return {path.stem: path for path in sorted(_BUILTIN_DIR.glob("*.yaml"))}
+
+
+def find_profile(name: str, extra_dir: Path | None = None) -> Profile:
+    """Return the profile called `name`, from the user's directory or built in.
+
+    Raises ProfileError when there is none of that name or its file is wrong.
+    """
+    known = dict(builtin_profiles())
+    if extra_dir is not None:
+        known |= {path.stem: path for path in sorted(extra_dir.glob("*.yaml"))}
+    if name not in known:
+        raise ProfileError(
+            f"no profile {name!r}; there are: {', '.join(sorted(known))}"
+        )
+    return _loaded(known[name], known[name].stat().st_mtime_ns)
+
+
+@cache
+def _loaded(path: Path, _changed_ns: int) -> Profile:
+    return load_profile(path)
+
+
+class _YamlLoader(_SafeLoader):  # type: ignore[misc]
+    """Plain YAML data in which no mapping has a key twice."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        """Build a mapping; raises ConstructorError on a repeated or odd key."""
+        mapping: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise _constructor_error("a key must be a plain word", key_node)
+            key = self.construct_object(key_node)
+            if key in mapping:
+                raise _constructor_error(f"key {key!r} stands here twice", key_node)
+            mapping[key] = self.construct_object(value_node, deep=deep)
+        return mapping
+
+
+def _constructor_error(problem: str, node: Any) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            return yaml.load(file, _YamlLoader)  # noqa: S506 (a safe loader)
+    except OSError as error:
+        raise ProfileError(f"cannot be read: {error.strerror}") from error
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ProfileError(f"{line}{error.problem}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ProfileError(f"is not YAML: {reason}") from error
+
+
+def _counted(raw: Any) -> Any:
+    """Fill in the register counts that follow from the types."""
+    points = raw.get("points") if isinstance(raw, dict) else None
+    for point in points if isinstance(points, list) else ():
+        words = WORDS_OF_TYPE.get(str(point.get("type"))) if _is_dict(point) else None
+        if words is not None and point.setdefault("count", words) != words:
+            raise ProfileError(
+                f"point {point.get('key')}: count: a {point['type']} takes {words}"
+            )
+    return raw
+
+
+def _is_dict(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _typed(raw: Any) -> Profile:
+    try:
+        return msgspec.convert(raw, Profile)
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).replace("`", "").partition(" - at ")
+        place = _place(raw, path.replace("$.", "").replace("$", ""))
+        raise ProfileError(f"{place}{reason}") from error
+
+
+def _place(raw: Any, path: str) -> str:
+    """Say where in the file a msgspec path leads, with the point's own key."""
+    match = _POINT_PATH.match(path)
+    if match is None:
+        return f"{path}: " if path else ""
+    point = raw["points"][int(match[1])]
+    key = point.get("key") if isinstance(point, dict) else None
+    inner = path[match.end() :]
+    name = f"point {key}: " if key else f"point number {int(match[1]) + 1}: "
+    return name + (f"{inner}: " if inner else "")
