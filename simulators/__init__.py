@@ -1,0 +1,1 @@
+"""Stand-ins for hardware and backend: real servers on sockets, faults on demand."""

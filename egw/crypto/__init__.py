@@ -1,0 +1,1 @@
+"""Keys and signatures: who the gateway is and how it proves it."""

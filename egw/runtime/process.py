@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from egw.runtime.worker import WorkerSettings, run_worker
 
@@ -32,6 +32,31 @@ def fork_server(preload: Sequence[str]) -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
     return context
+
+
+class Processes(Protocol):
+    """What the supervisor needs of the operating system."""
+
+    def start_process(self, worker: str, incarnation: int) -> int:
+        """Start a worker process, return its pid; its death comes as WorkerDied.
+
+        Raises OSError when the system cannot give one.
+        """
+
+    def route(self, worker: str, actor: str) -> None:
+        """Send what is for the actor to this worker."""
+
+    def dump(self, worker: str) -> None:
+        """Make a silent worker write all its stacks."""
+
+    def stacks(self, worker: str) -> str:
+        """Return what it wrote."""
+
+    def kill(self, worker: str) -> None:
+        """End the process now."""
+
+    def dead_letters(self) -> int:
+        """Return how many messages the main process could not deliver."""
 
 
 class WorkerProcess:

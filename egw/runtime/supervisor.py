@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from egw.runtime.actor import Actor, Context
 from egw.runtime.children import Child, ChildState, Worker
@@ -32,6 +32,7 @@ from egw.runtime.spec import WorkerSpec, generations
 
 if TYPE_CHECKING:
     from egw.runtime.control import ActorGauges
+    from egw.runtime.process import Processes
 
 EXIT_OK = 0
 EXIT_GAVE_UP = 70
@@ -50,31 +51,6 @@ _MAX_RECOVERIES = 1000
 @dataclass(frozen=True, slots=True)
 class _Look(Tell):
     """Timer: look what is due."""
-
-
-class Processes(Protocol):
-    """What the supervisor needs of the operating system."""
-
-    def start_process(self, worker: str, incarnation: int) -> int:
-        """Start a worker process, return its pid; its death comes as WorkerDied.
-
-        Raises OSError when the system cannot give one.
-        """
-
-    def route(self, worker: str, actor: str) -> None:
-        """Send what is for the actor to this worker."""
-
-    def dump(self, worker: str) -> None:
-        """Make a silent worker write all its stacks."""
-
-    def stacks(self, worker: str) -> str:
-        """Return what it wrote."""
-
-    def kill(self, worker: str) -> None:
-        """End the process now."""
-
-    def dead_letters(self) -> int:
-        """Return how many messages the main process could not deliver."""
 
 
 Inbox = _Look | WorkerUp | WorkerDied | ActorUp | ActorEnded | Beat | Stop | Describe
@@ -126,7 +102,7 @@ class Supervisor(Actor[Inbox]):
             case Beat():
                 self._beat(message)
             case Stop(reason):
-                self._stop(reason)
+                self._begin_stop(reason)
             case Describe():
                 return self._describe()
             case _:
@@ -292,7 +268,7 @@ class Supervisor(Actor[Inbox]):
     def _give_up(self, reason: str) -> None:
         self.log.critical("supervisor.gave_up", reason=reason)
         self.status = EXIT_GAVE_UP
-        self._stop(reason)
+        self._begin_stop(reason)
 
     # Hanging
 
@@ -352,7 +328,7 @@ class Supervisor(Actor[Inbox]):
 
     # Stopping
 
-    def _stop(self, reason: str) -> None:
+    def _begin_stop(self, reason: str) -> None:
         if self._stopping:
             # Asked twice: whoever asks has no patience left.
             for worker in self._workers.values():
