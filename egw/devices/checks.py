@@ -6,6 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
+from egw.devices.decode import frequency_range
+from egw.devices.encode import encode_value
 from egw.devices.profile import (
     Function,
     Point,
@@ -55,12 +57,23 @@ def _wrong_references(profile: Profile) -> Iterator[str]:
     frequency = points.get(profile.frequency)
     if frequency is None:
         yield f"frequency: there is no point {profile.frequency}"
-    elif frequency.type in _NOT_NUMERIC:
-        yield f"frequency: point {frequency.key} is a {frequency.type}, not a number"
+    elif frequency.type in _NOT_NUMERIC or frequency.values:
+        yield f"frequency: point {frequency.key} is no plain number"
+    elif frequency.applies_to:
+        yield f"frequency: not every device has point {frequency.key}"
+    else:
+        yield from _wrong_frequency(profile)
     for use in ("serial", "model"):
         key = getattr(profile.identification, use)
         if key is not None and key not in points:
             yield f"identification.{use}: there is no point {key}"
+
+
+def _wrong_frequency(profile: Profile) -> Iterator[str]:
+    try:
+        frequency_range(profile)
+    except ProfileError as error:
+        yield str(error)
 
 
 def _wrong_variants(profile: Profile) -> Iterator[str]:
@@ -78,7 +91,7 @@ def _wrong_point(
     yield from _wrong_scale(point, exponents)
     yield from _wrong_meanings(point)
     yield from _wrong_pattern(point, profile)
-    yield from _wrong_write(point)
+    yield from _wrong_write(point, profile)
     for name in point.applies_to:
         if name not in profile.variants:
             yield f"applies_to: there is no variant {name}"
@@ -91,6 +104,8 @@ def _wrong_scale(point: Point, exponents: set[tuple[Function, int]]) -> Iterator
     if not math.isfinite(point.offset):
         yield "offset: is not finite"
     if isinstance(point.scale, ScaleRegister):
+        if point.offset:
+            yield "offset: a point with a scale register has none"
         if (point.function, point.scale.register) not in exponents:
             yield (
                 f"scale register {point.scale.register}: there is no i16 point at "
@@ -120,17 +135,25 @@ def _wrong_pattern(point: Point, profile: Profile) -> Iterator[str]:
         yield f"not_available: {pattern:#x} does not fit in {point.count} registers"
 
 
-def _wrong_write(point: Point) -> Iterator[str]:
+def _wrong_write(point: Point, profile: Profile) -> Iterator[str]:
     if point.write is None:
         return
     if point.function != "holding":
         yield "write: input registers cannot be written"
-    if point.type in _NOT_NUMERIC:
+    elif point.type in _NOT_NUMERIC:
         yield f"write: a {point.type} cannot be written"
-    if isinstance(point.scale, ScaleRegister):
-        yield "write: a point with a scale register cannot be written"
-    if not point.write.min <= point.write.max:
+    elif not point.write.min <= point.write.max:
         yield f"write: min {point.write.min:g} is above max {point.write.max:g}"
+    else:
+        for bound in (point.write.min, point.write.max):
+            yield from _unwritable(point, profile, bound)
+
+
+def _unwritable(point: Point, profile: Profile, bound: float) -> Iterator[str]:
+    try:
+        encode_value(profile, point, bound)
+    except ValueError as error:
+        yield f"write: {str(error).removeprefix(f'{point.key}: ')}"
 
 
 def _overlaps(points: tuple[Point, ...]) -> Iterator[str]:

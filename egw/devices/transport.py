@@ -1,0 +1,87 @@
+"""What every way of talking to a device offers, and how it fails.
+
+DeviceError
+    NoConnection    there is none, or it broke
+    NoAnswer        the device was silent for the whole timeout
+    Refused         the device answered with a Modbus exception; nothing is broken
+    Garbage         the device answered what no device may answer
+
+After any failure but `Refused` the transport is closed, so that a late reply can never
+be taken for the reply to another request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from egw.devices.blocks import Block
+from egw.devices.profile import RegisterRange
+
+EXCEPTION_NAMES = {
+    1: "illegal function",
+    2: "illegal data address",
+    3: "illegal data value",
+    4: "server device failure",
+    5: "acknowledge",
+    6: "server device busy",
+    8: "memory parity error",
+    10: "gateway path unavailable",
+    11: "gateway target device failed to respond",
+}
+"""Modbus Application Protocol Specification V1.1b3, section 7."""
+
+
+class DeviceError(Exception):
+    """Root of everything that can go wrong with a device."""
+
+
+class NoConnection(DeviceError):
+    """Raised when there is no connection to the device, or it broke."""
+
+
+class NoAnswer(DeviceError):
+    """Raised when the device did not answer in time."""
+
+
+class Garbage(DeviceError):
+    """Raised when what came is not the reply to the request."""
+
+
+class Refused(DeviceError):
+    """Raised when the device answered with a Modbus exception."""
+
+    def __init__(self, exception_code: int) -> None:
+        self.exception_code = exception_code
+        super().__init__(f"device refused: {self.name}")
+
+    @property
+    def name(self) -> str:
+        """The exception's name in the Modbus specification."""
+        code = self.exception_code
+        return EXCEPTION_NAMES.get(code, f"exception code {code}")
+
+
+class Transport(Protocol):
+    """A connection to one device. One request at a time; not for several threads."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, as far as is known without asking."""
+        ...
+
+    def connect(self) -> None:
+        """Connect, if not connected. Raises NoConnection."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        ...
+
+    def read(self, registers: RegisterRange) -> Block:
+        """Read up to 125 registers in one request. Raises DeviceError."""
+        ...
+
+    def write(self, address: int, words: Sequence[int]) -> None:
+        """Write up to 123 holding registers in one request. Raises DeviceError."""
+        ...
