@@ -45,8 +45,13 @@ class Failure:
 class Context(Protocol):
     """What an actor is given: its name, its peers, time and the two reports."""
 
-    name: str
-    clock: Clock
+    @property
+    def name(self) -> str:
+        """The actor's own name."""
+
+    @property
+    def clock(self) -> Clock:
+        """What schedules its timers and stamps what it says."""
 
     def ref(self, name: str) -> Ref:
         """Return the reference to another actor. Asking it needs a declared need."""

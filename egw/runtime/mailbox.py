@@ -130,6 +130,16 @@ class Mailbox:
             timeout_s = -1.0 if timer is None else max(0.0, timer.due_at - now)
             self._wake.acquire(timeout=timeout_s)
 
+    def tick(self) -> Letter | None:
+        """Return the next tick if one is due now, without waiting; letters stay."""
+        self._finish()
+        with self._lock:
+            now = self.clock.monotonic()
+            timer = min(self._timers, key=lambda t: t.due_at, default=None)
+            if timer is None or timer.due_at > now:
+                return None
+            return self._tick(timer, now)
+
     def empty(self) -> bool:
         """Tell whether no letter is waiting; timers do not count."""
         return not self._letters
