@@ -256,7 +256,7 @@ def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> No
 
 
 def test_every_failure_has_a_code_of_its_own() -> None:
-    kinds = [SignerError, *SignerError.__subclasses__()]
+    kinds: list[type[SignerError]] = [SignerError, *SignerError.__subclasses__()]
 
     codes = [kind.code for kind in kinds]
 
