@@ -15,7 +15,7 @@ from simulators.bank import (
 )
 from simulators.codec import Codec, codec_of, encode_text
 from simulators.plant import Grid, Plant
-from simulators.signals import constant_of, is_frequency, signal_of
+from simulators.signals import constant_of, is_frequency, meter_exports, signal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,6 +51,7 @@ class SimulatedDevice:
         self._grid = grid
         self._clock = clock
         self._texts = _texts(profile, serial)
+        self._meter_exports = meter_exports(profile.points)
         self.bank = Bank(_addresses(profile))
         self._frequency: list[tuple[Codec, memoryview]] = []
         self._quick: set[tuple[Function, int]] = set()
@@ -151,7 +152,7 @@ class SimulatedDevice:
         taken = set(exponents)
         for (function, address), exponent in exponents.items():
             self.bank.write(function, address, struct.pack(">h", exponent))
-        for point in _frequency_first(self._profile):
+        for point in _by_claim(self._profile):
             registers = {(point.function, a) for a in _registers(point)}
             # Points of different variants of a device may share registers: the first
             # one keeps them.
@@ -170,7 +171,7 @@ class SimulatedDevice:
         register = scale.register if isinstance(scale, ScaleRegister) else point.address
         exponent = exponents.get((point.function, register), 0)
         codec = codec_of(point, self._profile.word_order, exponent)
-        signal = signal_of(point)
+        signal = signal_of(point, meter_exports=self._meter_exports)
         if point.write is not None and point.function == "holding":
             self._writable.append((point, codec))
             slot[:] = codec.encode(constant_of(point, self._plant))
@@ -194,8 +195,13 @@ def _registers(point: Point) -> range:
     return range(point.address, point.address + point.count)
 
 
-def _frequency_first(profile: Profile) -> list[Point]:
-    return sorted(profile.points, key=lambda point: point.key != profile.frequency)
+def _by_claim(profile: Profile) -> list[Point]:
+    """Return the points, those first that this kind of device surely has."""
+    foreign = ("tlx_",) if profile.kind == "hybrid" else ("hybrid_", "tlx_")
+    return sorted(
+        profile.points,
+        key=lambda p: (p.key != profile.frequency, p.key.startswith(foreign)),
+    )
 
 
 def _scale_registers(

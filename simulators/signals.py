@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from simulators.plant import BATTERY_VOLTAGE_V, MPPT_SHARES, Flow, Plant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from egw.devices.profile import Point
 
@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     Rule = Callable[[re.Match[str]], Signal]
 
 _VARIANT = re.compile(r"^(hybrid|tlx|bms)_|_(fine|alt|wide|dsp|coarse|raw)(?=_|$)")
+_LIMIT = re.compile(r"limit|derating|_max_")
+_USUAL_STATES = (
+    "on grid",
+    "producing",
+    "normal",
+    "three phase four",
+    "three phase",
+    "stop",
+    "disabled",
+)
 _TRACKERS = len(MPPT_SHARES)
 
 HYBRID_TYPE_CODE = 0x0E03
@@ -42,13 +52,16 @@ _FLOW_OF_NAME: dict[str, Flow] = {
 }
 
 
-def signal_of(point: Point) -> Signal | None:
-    """Return what a point measures; None when its key says nothing about that."""
+def signal_of(point: Point, *, meter_exports: bool = False) -> Signal | None:
+    """Return what a point measures; None when its key says nothing about that.
+
+    `meter_exports` says that the device's grid meter counts export as positive.
+    """
     key = _VARIANT.sub("", point.key)
     for pattern, rule in _RULES:
         match = pattern.fullmatch(key)
         if match is not None:
-            return _signed(point, rule(match))
+            return _signed(point, rule(match), meter_exports=meter_exports)
     return None
 
 
@@ -59,10 +72,10 @@ def is_frequency(point: Point) -> bool:
 
 def constant_of(point: Point, plant: Plant) -> float:
     """Return a plausible value for a point whose key says nothing."""
-    if point.write is not None:
-        return _setting(point.key, point.write.min, point.write.max)
     if point.values:
         return _usual_state(point.values)
+    if point.write is not None:
+        return _setting(point.key, point.write.min, point.write.max)
     for pattern, value in _CONSTANTS:
         if pattern.search(point.key):
             return value
@@ -71,29 +84,36 @@ def constant_of(point: Point, plant: Plant) -> float:
     return plant.rated_power_w if point.key.startswith(("rated_", "max_")) else 0.0
 
 
+def meter_exports(points: Iterable[Point]) -> bool:
+    """Return whether a device's grid meter counts export as positive."""
+    return any(
+        point.key.startswith("meter_") and "positive=export" in point.sign
+        for point in points
+    )
+
+
 def _setting(key: str, low: float, high: float) -> float:
     """Limits stand open, everything else at zero or as near as the range allows."""
-    return high if "limit" in key or "derating" in key else min(max(0.0, low), high)
+    return high if _LIMIT.search(key) else min(max(0.0, low), high)
 
 
 def _usual_state(values: dict[int, str]) -> float:
-    for word in ("on grid", "producing", "normal", "three phase four", "three phase"):
+    for word in _USUAL_STATES:
         for code, meaning in values.items():
             if word in meaning.lower():
                 return code
     return next(iter(values))
 
 
-def _signed(point: Point, signal: Signal) -> Signal:
+def _signed(point: Point, signal: Signal, *, meter_exports: bool) -> Signal:
     """Turn export into import and discharge into charge where the device counts so."""
-    counts_the_other_way = "positive=charge" in point.sign or (
-        "meter" in point.key and "positive=export" not in point.sign
-    )
-    if not counts_the_other_way or not point.key.endswith(("power_w", "current_a")):
+    if not point.key.endswith(("power_w", "current_a")):
         return signal
-    if re.search(r"(charge|import)_(l\d_)?power_w", point.key):
-        return signal
-    return lambda plant: -signal(plant)
+    if point.key.endswith("current_a") and point.type.startswith("u"):
+        return lambda plant: abs(signal(plant))
+    reversed_meter = "meter_" in point.key and not meter_exports
+    charges = "positive=charge" in point.sign and "_charge_" not in point.key
+    return (lambda plant: -signal(plant)) if reversed_meter or charges else signal
 
 
 def _mppt_current_a(plant: Plant, tracker: int) -> float:
