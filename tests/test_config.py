@@ -1,18 +1,11 @@
 from __future__ import annotations
 
 import pickle
-import tomllib
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from egw.config import Config, ConfigError, Device, load_config
-from egw.config_docs import render_docs
-from egw.config_keys import Key, keys
-from egw.config_values import checked, is_host, is_http_url, show
 
 PROFILES = ("growatt", "huawei", "solaredge", "sungrow")
 
@@ -369,111 +362,3 @@ def test_a_long_value_is_cut_in_the_message() -> None:
     text = mistake(f'log_level = "{"x" * 5000}"')
 
     assert len(text) < 200
-
-
-values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.just(datetime(2020, 1, 1, tzinfo=UTC)),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
-    ),
-    max_leaves=5,
-)
-
-
-@given(st.sampled_from(list(keys())), values)
-def test_any_value_fits_or_is_refused_in_one_line(key: Key, found: object) -> None:
-    text = ""
-
-    try:
-        checked("egw.toml", key.dotted, found, key.kind, from_text=False)
-    except ConfigError as error:
-        text = str(error)
-
-    assert text.isprintable()
-
-
-@pytest.mark.parametrize(
-    "host", ["localhost", "10.0.0.1", "fe80::1%eth0", "::", "my_meter.lan", "a-1"]
-)
-def test_addresses_and_names_are_hosts(host: str) -> None:
-    assert is_host(host)
-
-
-@pytest.mark.parametrize(
-    "host", ["", "a b", "10.0.0.300", "1.2.3", "-a", "a..b", "a/b", "x" * 64, "a\n"]
-)
-def test_other_texts_are_not_hosts(host: str) -> None:
-    assert not is_host(host)
-
-
-@pytest.mark.parametrize(
-    "url", ["http://a", "https://a.example:8443/x?y=1", "http://[::1]:80/"]
-)
-def test_http_addresses_are_accepted(url: str) -> None:
-    assert is_http_url(url)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "a.example",
-        "ftp://a",
-        "http://",
-        "http://a:0/",
-        "http://a:99999/",
-        "http://a:x/",
-        "http://[::1/",
-        "http://me:secret@a/",
-        "http://a/#b",
-        "http://a b/",
-        "http://a/\n",
-    ],
-)
-def test_other_addresses_are_refused(url: str) -> None:
-    assert not is_http_url(url)
-
-
-def test_each_key_has_a_variable_of_its_own() -> None:
-    variables = [key.variable for key in keys()]
-
-    assert len(set(variables)) == len(variables)
-
-
-def test_the_documentation_is_made_from_the_code() -> None:
-    committed = Path(__file__).parent.parent / "docs" / "configuration.md"
-
-    assert committed.read_text() == render_docs(), (
-        "run: python -m egw.config_docs > docs/configuration.md"
-    )
-
-
-def test_the_example_in_the_documentation_can_be_loaded() -> None:
-    example = render_docs().split("```toml\n")[1].split("```")[0]
-
-    config = load(example)
-
-    assert config.devices[0].name == "roof"
-
-
-def test_every_default_in_the_documentation_is_a_value_that_its_key_accepts() -> None:
-    lines = [
-        f"{key.dotted} = {documented_default(key.default)}"
-        for key in keys()
-        if key.name != "data_dir"
-    ]
-
-    assert load("\n".join(lines)) == Config()
-
-
-def documented_default(value: object) -> str:
-    """Find the default in the page and read it as TOML."""
-    text = show(value)
-    tomllib.loads(f"x = {text}")
-    assert f"`{text}`" in render_docs()
-    return text
