@@ -15,7 +15,8 @@ from http import HTTPStatus
 from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
 
-HEAD_LIMIT_BYTES = 16_384
+HEAD_LIMIT_BYTES = 65_536
+"""Also how much is read ahead: half a packet, so that few reads are interrupted."""
 IDLE_LIMIT_S = 75.0
 BODY_LIMIT_S = 10.0
 HANG_LIMIT_S = 600.0

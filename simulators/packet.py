@@ -24,7 +24,6 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from msgspec import Meta
 
 MODBUS_REGISTERS = "modbus_registers"
-MAX_STAMP_MS = 10**14
 _SIGNATURE_BYTES = 64
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 
@@ -39,9 +38,10 @@ class _Header(msgspec.Struct, frozen=True):
     sn: Annotated[str, Meta(min_length=1)]
 
 
+Stamp = Annotated[int, Meta(ge=1, le=10**14)]
 Word = Annotated[int, Meta(ge=0, le=65535)]
-_MODBUS_PAYLOAD = msgspec.json.Decoder(dict[str, dict[str, Word]])
-_ANY_PAYLOAD = msgspec.json.Decoder(dict[str, dict[str, object]])
+_MODBUS_PAYLOAD = msgspec.json.Decoder(dict[Stamp, dict[Word, Word]])
+_ANY_PAYLOAD = msgspec.json.Decoder(dict[Stamp, dict[str, object]])
 _HEADER = msgspec.json.Decoder(_Header)
 
 
@@ -132,37 +132,26 @@ def _check_signature(
 
 
 def _stamps(payload: bytes, dtype: str) -> tuple[int, ...]:
-    decoder = _MODBUS_PAYLOAD if dtype == MODBUS_REGISTERS else _ANY_PAYLOAD
     try:
-        readings: dict[str, dict[str, object]] = decoder.decode(payload)  # type: ignore[assignment]
+        if dtype == MODBUS_REGISTERS:
+            return _modbus_stamps(payload)
+        stamps = tuple(_ANY_PAYLOAD.decode(payload))
     except msgspec.MsgspecError as error:
         raise InvalidPacketError(f"payload: {error}") from None
+    if not stamps:
+        raise InvalidPacketError("payload: no readings")
+    return stamps
+
+
+def _modbus_stamps(payload: bytes) -> tuple[int, ...]:
+    readings = _MODBUS_PAYLOAD.decode(payload)
     if not readings:
         raise InvalidPacketError("payload: no readings")
-    if dtype == MODBUS_REGISTERS:
-        _check_registers(payload, readings)
-    return tuple(_stamp(key) for key in readings)
-
-
-def _check_registers(payload: bytes, readings: dict[str, dict[str, object]]) -> None:
-    for stamp, words in readings.items():
+    for stamp_ms, words in readings.items():
         if not words:
-            raise InvalidPacketError(f"payload: reading {stamp} has no registers")
-        for register in words:
-            if not _is_number(register, 65535):
-                raise InvalidPacketError(f"payload: {register!r} is not a register")
+            raise InvalidPacketError(f"payload: reading {stamp_ms} has no registers")
     # JSON decoders keep the last of equal keys; counting the colons tells.
-    keys = len(readings) + sum(len(words) for words in readings.values())
+    keys = len(readings) + sum(map(len, readings.values()))
     if payload.count(b":") != keys:
         raise InvalidPacketError("payload: a stamp or register occurs twice")
-
-
-def _stamp(key: str) -> int:
-    if not _is_number(key, MAX_STAMP_MS):
-        raise InvalidPacketError(f"payload: {key!r} is not a stamp in milliseconds")
-    return int(key)
-
-
-def _is_number(text: str, largest: int) -> bool:
-    plain = text.isascii() and text.isdecimal() and len(text) <= 15
-    return plain and int(text) <= largest
+    return tuple(readings)
