@@ -6,6 +6,7 @@ asker always gets an answer. Only `Refused` is a reply after which the actor goe
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import traceback
 from dataclasses import dataclass
@@ -90,6 +91,8 @@ class Actor(pykka.ThreadingActor, Generic[M]):
         self.mailbox.overflow = self.overflow
         self.mailbox.clock = context.clock
         self.mailbox.dead_letter = context.dead_letter
+        self.ended = threading.Event()
+        """Set when nothing of the actor runs any more."""
         self._failure: Failure | None = None
 
     def receive(self, message: M) -> object:
@@ -146,6 +149,7 @@ class Actor(pykka.ThreadingActor, Generic[M]):
             self.mailbox.close()
             pykka.ActorRegistry.unregister(self.actor_ref)
             self.context.on_down(self, self._failure)
+            self.ended.set()
 
     @final
     def on_start(self) -> None:
@@ -153,12 +157,24 @@ class Actor(pykka.ThreadingActor, Generic[M]):
         if self._survives(self.started):
             self.context.on_ready(self)
         else:
-            self.actor_stopped.set()
+            self._end()
 
     @final
     def on_stop(self) -> None:
         """Fill Pykka's hook; actors override `stopping`."""
         self._survives(self.stopping)
+        self._end()
+
+    @final
+    def stop(self) -> None:
+        """End after what is waiting; without effect on an actor that has ended."""
+        with contextlib.suppress(pykka.ActorDeadError):
+            super().stop()
+
+    def _end(self) -> None:
+        # Pykka would drop without a word the tells that are left in its inbox.
+        self.actor_stopped.set()
+        self.mailbox.close()
 
     def _survives(self, hook: Callable[[], None]) -> bool:
         try:
@@ -181,6 +197,6 @@ class Actor(pykka.ThreadingActor, Generic[M]):
             return None
         except BaseException as error:
             self._failure = Failure.of(error)
-            self.actor_stopped.set()
+            self._end()
             # Pykka would end every actor of the process on a BaseException.
             raise PeerFailed(self._failure.text) from error

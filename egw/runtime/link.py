@@ -167,7 +167,7 @@ class Link:
             while chunk := self._socket.recv(_READ_BYTES):
                 buffer += chunk
                 self._take_frames(buffer)
-        except OSError:
+        except (OSError, UnicodeDecodeError):
             buffer.clear()
         self.close()
         for thread in self._threads:
@@ -180,8 +180,8 @@ class Link:
         start = 0
         while len(buffer) - start >= _HEAD.size:
             end = start + 4 + int.from_bytes(buffer[start : start + 4], "big")
-            if end - start > MAX_FRAME_BYTES:
-                raise OSError("the peer announced a frame beyond the limit")
+            if not _HEAD.size <= end - start <= MAX_FRAME_BYTES:
+                raise OSError("the peer announced a frame beyond the limits")
             if len(buffer) < end:
                 break
             data = bytes(buffer[start:end])

@@ -47,7 +47,8 @@ def _render_json(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
         line = json.dumps(short, default=str)
         if len(line.encode()) < MAX_LINE_BYTES:
             return line
-    return json.dumps({"event": event.get("event"), "error": "event too long to log"})
+    name = _shortened(event.get("event"), 40)
+    return json.dumps({"event": name, "error": "event too long to log"}, default=str)
 
 
 def _shortened(value: Any, limit: int) -> Any:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from egw.runtime.mailbox import Mailbox
 
 _PICKLE = 5
+_MAX_PAYLOAD_BYTES = MAX_FRAME_BYTES - 1024
 
 
 class Switchboard:
@@ -163,7 +164,7 @@ class Switchboard:
             reply.fail(from_wire(*value))
 
     def _sent(self, link: Link, frame: Frame) -> bool:
-        return len(frame.payload) < MAX_FRAME_BYTES - 1024 and link.send(encode(frame))
+        return len(frame.payload) <= _MAX_PAYLOAD_BYTES and link.send(encode(frame))
 
     def _expect(self, link: Link, origin: str, serial: int) -> None:
         with self._lock:
@@ -197,6 +198,9 @@ class RemoteReply(Reply):
             payload = pickle.dumps(value, _PICKLE)
         except Exception as error:  # noqa: BLE001 - the asker must get an answer
             self.fail(ActorError(f"unsendable answer: {error}"))
+            return
+        if len(payload) > _MAX_PAYLOAD_BYTES:
+            self.fail(ActorError(f"unsendable answer: {len(payload)} bytes"))
             return
         self._send(Kind.REPLY, payload)
 

@@ -203,10 +203,11 @@ class _Agent:
         guard.daemon = True
         guard.start()
         structlog.get_logger().warning("worker.abandoned")
-        for actor in list(self._actors.values()):
+        actors = list(self._actors.values())
+        for actor in actors:
             actor.stop()
-        for actor in list(self._actors.values()):
-            actor.actor_stopped.wait(_EXIT_GUARD_S)
+        for actor in actors:
+            actor.ended.wait(_EXIT_GUARD_S)
 
 
 def _gauges(actor: Actor[Any]) -> ActorGauges:
