@@ -63,6 +63,7 @@ class ModbusTcp:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare a connection; `timeout_s` bounds connecting and each reply."""
+        self._address = f"{host}:{port}"
         self._unit = unit
         self._gap_s = manners.gap_ms / 1000
         self._connect_delay_s = manners.connect_delay_ms / 1000
@@ -94,7 +95,7 @@ class ModbusTcp:
             self._tune()
         except (OSError, UnicodeError) as error:
             self.close()
-            raise NoConnection(f"cannot connect: {error}") from error
+            raise NoConnection(f"cannot connect to {self._address}") from error
         if self._connect_delay_s:
             self._sleep(self._connect_delay_s)
         self._quiet_since_s = self._monotonic()
@@ -139,7 +140,7 @@ class ModbusTcp:
     def _tune(self) -> None:
         connection = self._client.socket
         if connection is None:
-            raise ConnectionRefusedError(str(self._client))
+            raise ConnectionError(self._address)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
