@@ -1,0 +1,405 @@
+"""InverterActor: one device, one connection, one request in flight.
+
+Ten times a second it samples the grid frequency, once a second it reads the harvest
+blocks in the gaps. A device that is off is a state, not a failure.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, assert_never
+
+from egw.actors.cycle import Cycle
+from egw.actors.sampling import PERIOD_S, Samples
+from egw.devices.decode import Decoder, frequency_range
+from egw.devices.encode import encode_value
+from egw.devices.loader import find_profile
+from egw.devices.modbus_tcp import ModbusTcp
+from egw.devices.plan import HarvestPlan
+from egw.devices.profile import RegisterRange
+from egw.devices.transport import DeviceError, Refused, Transport
+from egw.messages import (
+    API,
+    GATEWAY,
+    HARVEST,
+    DeviceState,
+    DeviceStatus,
+    Live,
+    Reading,
+    ReadRegisters,
+    Readings,
+    Stored,
+    TellStored,
+    WritePoint,
+)
+from egw.runtime import Actor, Context, Tell
+from egw.runtime import Refused as Declined
+
+if TYPE_CHECKING:
+    from egw.devices.blocks import Block
+
+_PUBLISH_S = 1.0
+_TELL_GATEWAY_EVERY = 5
+_SHORTEST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 60.0
+_STAMP_PATIENCE_S = 2.0
+_UNSTORED_LIMIT = 600
+_UNSTORED_SENT = 100
+_FREQUENCY_REFUSALS = 3
+_FREQUENCY_REST_S = 30.0
+_NO_SUCH_REGISTERS = (1, 2, 3)
+"""Modbus exceptions that say that asking again is no use."""
+_DTYPE = "modbus_registers"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSettings:
+    """What the configuration says about a device."""
+
+    name: str
+    profile: str
+    host: str
+    port: int
+    unit: int
+    timeout_s: float
+    sn: str
+    """Used when the device does not name one."""
+    frequency: bool
+    slot: float
+    """0 to 1: where in the 100 ms and the second this device has its turn."""
+    profiles_dir: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Tick(Tell):
+    """Timer: the 100 ms grid."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Publish(Tell):
+    """Timer."""
+
+
+Inbox = Stored | ReadRegisters | WritePoint | _Tick | _Publish
+
+
+class InverterActor(Actor[Inbox]):
+    """See the module."""
+
+    patience_s = 10.0
+    mailbox_capacity = 200
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        settings: DeviceSettings,
+        transport: Transport | None = None,
+    ) -> None:
+        super().__init__(context)
+        self._settings = settings
+        self._profile = find_profile(settings.profile, settings.profiles_dir)
+        self._decoder = Decoder(self._profile)
+        self._frequency_at = frequency_range(self._profile)
+        self._device: Transport = transport or ModbusTcp(
+            settings.host,
+            settings.port,
+            unit=settings.unit,
+            timeout_s=settings.timeout_s,
+            manners=self._profile.manners,
+        )
+        self._state: DeviceState = "connecting"
+        self._reason = ""
+        self._sn = ""
+        self._session = uuid.uuid4().hex
+        self._since_ms = 0
+        self._requests = self._failures = 0
+        self._retry_at = 0.0
+        self._outage_since: float | None = None
+        self._samples = Samples()
+        self._frequency_refusals = 0
+        self._frequency_rests_until = 0.0
+        self._cycle: Cycle
+        self._stamps_known_at = 0.0
+        self._unstored: deque[Reading] = deque()
+        self._readings_taken = self._readings_dropped = 0
+        self._newest: Reading | None = None
+        self._published = 0
+
+    def started(self) -> None:
+        """Take this device's place in the grid."""
+        now = self.clock.monotonic()
+        slot = self._settings.slot
+        plan = HarvestPlan.for_profile(self._profile)
+        self._cycle = Cycle(plan, first_at=now + slot)
+        self._stamps_known_at = now + _STAMP_PATIENCE_S
+        self._since_ms = self.clock.wall_ms()
+        self.ref(HARVEST).tell(TellStored(self._settings.name))
+        self.every(PERIOD_S, _Tick(), phase_s=0.001 + slot * PERIOD_S)
+        self.every(_PUBLISH_S, _Publish())
+
+    def stopping(self) -> None:
+        """Leave the device to others."""
+        self._device.close()
+
+    def receive(self, message: Inbox) -> object:
+        """Handle one message."""
+        match message:
+            case _Tick():
+                self._tick()
+            case Stored(up_to_ms):
+                self._stored(up_to_ms)
+            case _Publish():
+                self._publish()
+            case ReadRegisters(function, address, count):
+                wanted = RegisterRange(function=function, address=address, count=count)
+                return self._read_for_others(wanted).words
+            case WritePoint(key, value):
+                return self._write(key, value)
+            case _:
+                assert_never(message)
+        return None
+
+    def _tick(self) -> None:
+        due_at = self.mailbox.due_at or self.clock.monotonic()
+        try:
+            if not self._device.connected:
+                self._connect()
+            self._sample(due_at)
+            self._harvest(due_at + PERIOD_S)
+        except DeviceError as error:
+            self._lost(error)
+
+    # Connection
+
+    def _connect(self) -> None:
+        if self.clock.monotonic() < self._retry_at:
+            self._samples.empty += 1
+            raise _Waiting
+        self._device.connect()
+        if not self._sn:
+            self._sn = self._identified()
+            self.log.info("device.identified", sn=self._sn)
+
+    def _identified(self) -> str:
+        """Return the serial number: the device's, else the configured one."""
+        key = self._profile.identification.serial
+        if key is not None:
+            point = self._profile.point(key)
+            where = RegisterRange(
+                function=point.function, address=point.address, count=point.count
+            )
+            try:
+                sn = self._decoder.decode([self._read(where)]).get(key, "")
+            except Refused:
+                sn = ""
+            if sn:
+                return str(sn)
+        return self._settings.sn or self._settings.name
+
+    def _read(self, wanted: RegisterRange) -> Block:
+        self._requests += 1
+        try:
+            block = self._device.read(wanted)
+        except Refused:
+            self._alive()
+            raise
+        self._alive()
+        return block
+
+    def _alive(self) -> None:
+        """Any proper reply, even a refusal, is proof of life."""
+        self._outage_since = None
+        if self._state in ("connecting", "offline"):
+            self._set_state("online", "")
+
+    def _lost(self, error: DeviceError) -> None:
+        """Reconnect: at once the first time, then ever more patiently."""
+        if isinstance(error, _Waiting):
+            return
+        self._failures += 1
+        now = self.clock.monotonic()
+        if self._outage_since is None:
+            self._outage_since = now
+            self._retry_at = now
+            if self._state != "connecting":
+                self._set_state("degraded", str(error))
+                return
+        # Half of the outage so far: back soon after a short drop, rarely in a long one.
+        pause_s = (now - self._outage_since) / 2
+        pause_s = min(max(pause_s, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S)
+        self._retry_at = now + pause_s * random.uniform(0.9, 1.0)  # noqa: S311
+        self._set_state("offline", str(error))
+
+    def _set_state(self, state: DeviceState, reason: str) -> None:
+        changed, self._state, self._reason = state != self._state, state, reason
+        if changed:
+            self.log.info(f"device.{state}", reason=reason)
+            self.ref(GATEWAY).tell(self._status())
+
+    # Frequency
+
+    def _sample(self, due_at: float) -> None:
+        sent_at = self.clock.monotonic()
+        if not self._settings.frequency or sent_at < self._frequency_rests_until:
+            return
+        try:
+            hz = self._decoder.frequency_hz(self._read(self._frequency_at))
+        except Refused:
+            self._frequency_refused(sent_at)
+            return
+        except DeviceError:
+            self._samples.empty += 1
+            raise
+        self._frequency_refusals = 0
+        if hz is None:
+            self._samples.empty += 1
+        else:
+            self._samples.add(self.clock.wall_ms(), hz, sent_at - due_at)
+
+    def _frequency_refused(self, now: float) -> None:
+        self._samples.empty += 1
+        self._failures += 1
+        self._frequency_refusals += 1
+        if self._frequency_refusals >= _FREQUENCY_REFUSALS:
+            self._frequency_rests_until = now + _FREQUENCY_REST_S
+
+    # Harvest
+
+    def _harvest(self, next_sample_at: float) -> None:
+        cycle = self._cycle
+        now = self.clock.monotonic()
+        if now < self._stamps_known_at:
+            return
+        cycle.begin(now, self.clock.wall_ms())
+        while (block := cycle.next_block(now, until=next_sample_at)) is not None:
+            self._read_block(block, now)
+            now = self.clock.monotonic()
+        reading = cycle.finish(now)
+        if reading is not None:
+            self._keep(reading)
+
+    def _read_block(self, wanted: RegisterRange, asked_at: float) -> None:
+        try:
+            block = self._read(wanted)
+        except DeviceError as error:
+            now = self.clock.monotonic()
+            code = error.exception_code if isinstance(error, Refused) else 0
+            self._cycle.refused(
+                wanted, now, str(error), for_good=code in _NO_SUCH_REGISTERS
+            )
+            if not code:
+                raise
+            self._failures += 1
+            return
+        took_s = self.clock.monotonic() - asked_at
+        self._cycle.answered(wanted, block, took_s)
+
+    def _keep(self, reading: Reading) -> None:
+        self._readings_taken += 1
+        self._newest = reading
+        self._unstored.append(reading)
+        if len(self._unstored) > _UNSTORED_LIMIT:
+            self._unstored.popleft()
+            self._readings_dropped += 1
+        incomplete = self._cycle.incomplete
+        state: DeviceState = "degraded" if incomplete else "online"
+        if (state, incomplete) != (self._state, self._reason):
+            self._set_state(state, incomplete)
+        self._send_unstored()
+
+    def _send_unstored(self) -> None:
+        first = [r for r, _ in zip(self._unstored, range(_UNSTORED_SENT), strict=False)]
+        self.ref(HARVEST).tell(
+            Readings(
+                self._settings.name, self._profile.name, _DTYPE, self._sn, tuple(first)
+            )
+        )
+
+    def _stored(self, up_to_ms: int) -> None:
+        self._stamps_known_at = 0.0
+        self._cycle.never_stamp_below(up_to_ms)
+        while self._unstored and self._unstored[0].stamp_ms <= up_to_ms:
+            self._unstored.popleft()
+
+    # Requests of others
+
+    def _read_for_others(self, wanted: RegisterRange) -> Block:
+        if not self._device.connected:
+            raise Declined("offline", f"{self._settings.name} is not connected")
+        try:
+            return self._read(wanted)
+        except Refused as error:
+            raise Declined("modbus", error.name) from error
+        except DeviceError as error:
+            self._lost(error)
+            raise Declined("offline", str(error)) from error
+
+    def _write(self, key: str, value: float) -> float:
+        try:
+            point = self._profile.point(key)
+            words = encode_value(self._profile, point, value)
+        except KeyError:
+            raise Declined(
+                "invalid", f"{self._profile.name} has no point {key}"
+            ) from None
+        except ValueError as error:
+            raise Declined("invalid", str(error)) from error
+        where = RegisterRange(
+            function=point.function, address=point.address, count=point.count
+        )
+        if not self._device.connected:
+            raise Declined("offline", f"{self._settings.name} is not connected")
+        try:
+            self._requests += 1
+            self._device.write(point.address, words)
+        except Refused as error:
+            raise Declined("modbus", error.name) from error
+        except DeviceError as error:
+            self._lost(error)
+            raise Declined("offline", str(error)) from error
+        written = self._decoder.decode([self._read_for_others(where)]).get(key)
+        return float(written) if isinstance(written, int | float) else value
+
+    # Publishing
+
+    def _publish(self) -> None:
+        reading, self._newest = self._newest, None
+        batch = self._samples.batch()
+        status = self._status()
+        self.ref(API).tell(Live(status, batch, reading))
+        self._published += 1
+        if self._published % _TELL_GATEWAY_EVERY == 1:
+            self.ref(GATEWAY).tell(status)
+
+    def _status(self) -> DeviceStatus:
+        settings, samples = self._settings, self._samples
+        return DeviceStatus(
+            device=settings.name,
+            profile=self._profile.name,
+            host=settings.host,
+            port=settings.port,
+            unit=settings.unit,
+            sn=self._sn,
+            state=self._state,
+            reason=self._reason,
+            session=self._session,
+            since_ms=self._since_ms,
+            samples_taken=samples.taken,
+            samples_missed=samples.empty + self.mailbox.missed_ticks,
+            readings_taken=self._readings_taken,
+            readings_unstored=len(self._unstored),
+            readings_dropped=self._readings_dropped,
+            sample_rate_hz=samples.rate_hz,
+            requests=self._requests,
+            failures=self._failures,
+            quarantined=0,
+        )
+
+
+class _Waiting(DeviceError):
+    """Raised inside a tick that falls into a pause between two attempts."""
