@@ -53,7 +53,7 @@ examples:
 While they run, faults are changed through the control port, for example:
   echo '{"device": "roof-1", "fault": {"silent": true}}' | nc 127.0.0.1 1600
   curl -d '{"refuse": true}' http://127.0.0.1:8080/control
-docs/simulators.md has every fault and every answer of the backend.
+simulators/README.md has every fault and every answer of the backend.
 """
 
 
@@ -89,11 +89,11 @@ def _add_inverter(parser: argparse.ArgumentParser) -> None:
         "for another unit id get no answer."
     )
     parser.add_argument("--profile", default="solaredge", help="device type")
-    parser.add_argument("--name", default="inverter", help="name on the control port")
+    parser.add_argument("--name", default="roof-1", help="name on the control port")
     parser.add_argument("--serial", default="SIM0000001", help="serial number shown")
-    parser.add_argument("--unit", type=int, help="unit id (default: the profile's)")
+    parser.add_argument("--unit", type=_unit, help="unit id (default: the profile's)")
     parser.add_argument("--port", type=_port, default=1502, help="0: any free port")
-    parser.add_argument("--control-port", type=_port, help="see docs/simulators.md")
+    parser.add_argument("--control-port", type=_port, help="see simulators/README.md")
     parser.add_argument("--replay", type=Path, metavar="FILE", help="serve a recording")
     parser.add_argument("--loop", action="store_true", help="repeat the recording")
     _add_plant(parser)
@@ -112,7 +112,7 @@ def _add_inverter(parser: argparse.ArgumentParser) -> None:
                 flag, type=float, nargs="?", const=True, metavar="CHANCE", help=text
             )
     faults.add_argument(
-        *("--refuse", "-R"),
+        "--refuse",
         action="append",
         type=_refusal,
         metavar="TABLE:ADDRESS:COUNT:CODE",
@@ -174,7 +174,7 @@ def _add_plant(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--start-hour",
-        type=float,
+        type=_hour,
         default=10.0,
         metavar="H",
         help="time of day at start",
@@ -285,6 +285,10 @@ def _port(text: str) -> int:
     return _whole(text, 0, 65535)
 
 
+def _unit(text: str) -> int:
+    return _whole(text, 0, 255)
+
+
 def _count(text: str) -> int:
     return _whole(text, 1, 10_000)
 
@@ -303,6 +307,13 @@ def _positive(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return number
+
+
+def _hour(text: str) -> float:
+    hour = _positive(text) if text.strip("0.") else 0.0
+    if hour >= 24:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an hour below 24")
+    return hour
 
 
 def _refusal(text: str) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """A backend: takes packets, verifies each signature, journals every reading.
 
-It can be told to misbehave; see `BackendFaults` and docs/simulators.md.
+It can be told to misbehave; see `BackendFaults` and simulators/README.md.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import simulated
+from simulator_bench import simulated
 from simulator_client import PATIENCE_S
 
 from simulators.control import ControlPort
@@ -13,7 +13,7 @@ from simulators.control import ControlPort
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conftest import Loop, RunningDevice
+    from simulator_bench import Loop, RunningDevice
 
 
 class Console:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import RunningDevice
+    from simulator_bench import RunningDevice
 
 RECORDING: dict[str, Any] = {
     "profile": "huawei",

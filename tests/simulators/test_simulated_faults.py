@@ -11,7 +11,7 @@ from simulator_client import Master, ModbusExceptionCode, eventually
 from simulators.faults import HEALTHY, Faults, changed, happens
 
 if TYPE_CHECKING:
-    from conftest import RunningDevice
+    from simulator_bench import RunningDevice
 
 REQUEST = struct.pack(">BHH", 3, 40000, 2)
 SUNS = (0x5375, 0x6E53)

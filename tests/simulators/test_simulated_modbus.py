@@ -7,7 +7,7 @@ import pytest
 from simulator_client import ModbusExceptionCode
 
 if TYPE_CHECKING:
-    from conftest import RunningDevice
+    from simulator_bench import RunningDevice
 
 HOLDING, INPUT = 3, 4
 POWER_LIMIT = 61441
