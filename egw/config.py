@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +51,13 @@ def load_config(
     path: Path | None,
     environ: Mapping[str, str],
     *,
-    profiles: Collection[str],
+    profiles: Callable[[Path], Collection[str]],
     data_dir: Path | None = None,
 ) -> Config:
     """Read the file at `path` (None: there is none), then the overrides in `environ`.
 
-    `profiles` are the names that a device may give as its profile. `data_dir` (the
-    command line's) wins over file and environment. Raises ConfigError for the first
+    `profiles` returns the names that a device may give as its profile, from the data
+    directory. `data_dir` (the command line's) wins over file and environment. Raises ConfigError for the first
     mistake found.
     """
     where = str(path)
@@ -67,7 +67,7 @@ def load_config(
     if data_dir is not None:
         values["data_dir"] = data_dir
     config = msgspec.convert(values, Config)
-    _check_devices(where, config.devices, profiles)
+    _check_devices(where, config.devices, profiles(config.data_dir))
     return config
 
 

@@ -193,7 +193,7 @@ class UplinkStatus(Tell):
 
 @dataclass(frozen=True, slots=True)
 class OutboxStatus(Tell):
-    """From harvest each second. Counts of readings and packets are since first start."""
+    """From harvest each second. The counts are since the first start of all."""
 
     state: Literal["ok", "disk_full"]
     waiting_packets: int

@@ -41,7 +41,7 @@ def load(text: str | bytes, **environ: str) -> Config:
     """Load `text` as egw.toml."""
     path = Path("egw.toml")
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return load_config(path, environ, profiles=PROFILES)
+    return load_config(path, environ, profiles=lambda _: PROFILES)
 
 
 def mistake(text: str | bytes, **environ: str) -> str:
@@ -65,7 +65,7 @@ def test_a_complete_file_is_read_as_written() -> None:
 
 
 def test_without_file_and_environment_the_defaults_hold() -> None:
-    config = load_config(None, {"HOME": "/root"}, profiles=PROFILES)
+    config = load_config(None, {"HOME": "/root"}, profiles=lambda _: PROFILES)
 
     assert config == Config()
     assert config.signer.provider == "none"
@@ -111,7 +111,9 @@ def test_the_data_directory_of_the_command_line_wins() -> None:
     path.write_text(COMPLETE)
     environ = {"EGW_DATA_DIR": "/mnt/egw"}
 
-    config = load_config(path, environ, profiles=PROFILES, data_dir=Path("here"))
+    config = load_config(
+        path, environ, profiles=lambda _: PROFILES, data_dir=Path("here")
+    )
 
     assert config.data_dir == Path("here")
     assert config.signer_key_path == Path("here/signer.pem")
@@ -313,7 +315,7 @@ def test_an_unknown_variable_is_refused(variable: str, wanted: str) -> None:
 
 def test_a_missing_file_is_reported() -> None:
     with pytest.raises(ConfigError) as caught:
-        load_config(Path("none.toml"), {}, profiles=PROFILES)
+        load_config(Path("none.toml"), {}, profiles=lambda _: PROFILES)
 
     assert str(caught.value) == (
         "none.toml: found no readable file (No such file or directory), "
@@ -323,7 +325,7 @@ def test_a_missing_file_is_reported() -> None:
 
 def test_a_directory_is_not_a_configuration() -> None:
     with pytest.raises(ConfigError, match=r"no readable file \(Is a directory\)"):
-        load_config(Path("/"), {}, profiles=PROFILES)
+        load_config(Path("/"), {}, profiles=lambda _: PROFILES)
 
 
 def test_bytes_that_are_not_utf_8_are_reported_with_their_line() -> None:

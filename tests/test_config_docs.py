@@ -13,7 +13,7 @@ def load(directory: Path, text: str) -> Config:
     """Load `text` as a configuration file."""
     path = directory / "egw.toml"
     path.write_text(text)
-    return load_config(path, {}, profiles=("solaredge",))
+    return load_config(path, {}, profiles=lambda _: ("solaredge",))
 
 
 def test_each_key_has_a_variable_of_its_own() -> None:

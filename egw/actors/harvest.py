@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, assert_never
 
 from egw.actors.packing import Buffers
+from egw.actors.settings import HarvestSettings
 from egw.crypto import jws
 from egw.messages import (
     API,
@@ -42,19 +42,6 @@ _SIGNING_PATIENCE_S = 10.0
 _PUBLISH_S = 1.0
 _PRUNE_S = 30.0
 _HANDED_AT_ONCE = 16
-
-
-@dataclass(frozen=True, slots=True)
-class HarvestSettings:
-    """What the configuration says about packets and the outbox."""
-
-    path: Path
-    endpoints: tuple[str, ...]
-    packet_readings: int = 10
-    commit_interval_s: float = 10.0
-    max_bytes: int = 512 * 1024 * 1024
-    max_age_ms: int = 30 * 86_400_000
-    keep_done_ms: int = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ import random
 import uuid
 from collections import deque
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from egw.actors.cycle import Cycle
 from egw.actors.sampling import PERIOD_S, Samples
+from egw.actors.settings import DeviceSettings
 from egw.devices.decode import Decoder, frequency_range
 from egw.devices.encode import encode_value
 from egw.devices.loader import find_profile
@@ -30,8 +30,8 @@ from egw.messages import (
     DeviceStatus,
     Live,
     Reading,
-    ReadRegisters,
     Readings,
+    ReadRegisters,
     Stored,
     TellStored,
     WritePoint,
@@ -54,24 +54,6 @@ _FREQUENCY_REST_S = 30.0
 _NO_SUCH_REGISTERS = (1, 2, 3)
 """Modbus exceptions that say that asking again is no use."""
 _DTYPE = "modbus_registers"
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceSettings:
-    """What the configuration says about a device."""
-
-    name: str
-    profile: str
-    host: str
-    port: int
-    unit: int
-    timeout_s: float
-    sn: str
-    """Used when the device does not name one."""
-    frequency: bool
-    slot: float
-    """0 to 1: where in the 100 ms and the second this device has its turn."""
-    profiles_dir: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,7 +379,7 @@ class InverterActor(Actor[Inbox]):
             sample_rate_hz=samples.rate_hz,
             requests=self._requests,
             failures=self._failures,
-            quarantined=0,
+            quarantined=self._cycle.plan.resting(self.clock.monotonic()),
         )
 
 

@@ -41,14 +41,20 @@ def builtin_profiles() -> dict[str, Path]:
     return {path.stem: path for path in sorted(_BUILTIN_DIR.glob("*.yaml"))}
 
 
+def known_profiles(extra_dir: Path | None = None) -> dict[str, Path]:
+    """Return the files of all profiles, by name; the user's own win."""
+    known = dict(builtin_profiles())
+    if extra_dir is not None:
+        known |= {path.stem: path for path in sorted(extra_dir.glob("*.yaml"))}
+    return known
+
+
 def find_profile(name: str, extra_dir: Path | None = None) -> Profile:
     """Return the profile called `name`, from the user's directory or built in.
 
     Raises ProfileError when there is none of that name or its file is wrong.
     """
-    known = dict(builtin_profiles())
-    if extra_dir is not None:
-        known |= {path.stem: path for path in sorted(extra_dir.glob("*.yaml"))}
+    known = known_profiles(extra_dir)
     if name not in known:
         raise ProfileError(
             f"no profile {name!r}; there are: {', '.join(sorted(known))}"

@@ -89,6 +89,11 @@ class HarvestPlan:
         if health.busy_in_a_row >= BUSY_LIMIT:
             health.rests_until_s = now_s + BUSY_REST_S
 
+    def resting(self, now_s: float) -> int:
+        """Return how many registers are asked more rarely than in each cycle."""
+        resting = (b for b, h in self._blocks.items() if h.rests_until_s > now_s)
+        return sum(block.count for block in resting)
+
     def _replace(self, block: RegisterRange, parts: Iterable[RegisterRange]) -> None:
         blocks: dict[RegisterRange, _Health] = {}
         for known, health in self._blocks.items():

@@ -1,0 +1,89 @@
+"""A gateway from its configuration to its exit status."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+
+from egw.config import Config, ConfigError, load_config
+from egw.devices.loader import find_profile, known_profiles
+from egw.devices.profile import ProfileError
+from egw.runtime.logs import configure_logs
+from egw.runtime.system import System
+from egw.topology import profiles_dir, topology
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+    from types import FrameType
+
+_PRELOAD = ("egw.preload",)
+
+
+class GatewayError(Exception):
+    """Raised when nothing can be started; the text is one line that says why."""
+
+
+def load(
+    path: Path | None, environ: Mapping[str, str], *, data_dir: Path | None = None
+) -> Config:
+    """Read and check the configuration and the profiles that it uses."""
+    try:
+        config = load_config(
+            path,
+            environ,
+            profiles=lambda found: known_profiles(profiles_dir(found)),
+            data_dir=data_dir,
+        )
+        for device in config.devices:
+            find_profile(device.profile, profiles_dir(config.data_dir))
+    except (ConfigError, ProfileError) as error:
+        raise GatewayError(str(error)) from error
+    return config
+
+
+def run(config: Config) -> int:
+    """Run until SIGTERM or SIGINT, or until the supervisor gives up."""
+    configure_logs("main", level=config.log_level)
+    with _alone_in(config.data_dir):
+        system = System(topology(config), preload=_PRELOAD, log_level=config.log_level)
+
+        def on_signal(number: int, _frame: FrameType | None) -> None:
+            system.stop(signal.Signals(number).name)
+
+        signal.signal(signal.SIGTERM, on_signal)
+        signal.signal(signal.SIGINT, on_signal)
+        structlog.get_logger().info(
+            "gateway.starting", devices=len(config.devices), data_dir=config.data_dir
+        )
+        system.start()
+        status = system.wait()
+    structlog.get_logger().info("gateway.ended", status=status)
+    return status or 0
+
+
+@contextmanager
+def _alone_in(data_dir: Path) -> Iterator[None]:
+    """Hold the data directory; two gateways must not share one outbox."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise GatewayError(
+            f"data_dir: cannot write to {data_dir} ({error.strerror}); "
+            "name another with --data-dir or EGW_DATA_DIR"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise GatewayError(
+            f"data_dir: {data_dir} is in use by another gateway; stop that one first"
+        ) from None
+    finally:
+        os.close(lock)

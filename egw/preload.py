@@ -1,0 +1,24 @@
+"""Imported once by the fork server, so that a worker starts in milliseconds.
+
+Everything that any worker needs is loaded here and then frozen: the collector does not
+touch what is frozen, so the pages stay shared between all workers.
+"""
+
+import gc
+
+import egw.actors.api
+import egw.actors.backend
+import egw.actors.gateway
+import egw.actors.harvest
+import egw.actors.inverter
+import egw.actors.signer
+import egw.actors.uplink
+import egw.runtime.worker
+from egw.devices.loader import builtin_profiles, find_profile
+
+# Reading YAML takes longer than all the rest of a worker's start.
+for _name in builtin_profiles():
+    find_profile(_name)
+
+gc.collect()
+gc.freeze()
