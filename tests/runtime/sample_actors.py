@@ -6,6 +6,7 @@ import os
 import re
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import assert_never
 
 from egw.runtime import Actor, Ask, Context, Refused, Tell
@@ -118,17 +119,21 @@ class Sample(Actor[Inbox]):
                 self._numbers.append(value)
             case Numbers():
                 return tuple(self._numbers)
-            case AskPeer(peer, text):
-                return self.ref(peer).ask(Echo(text), timeout=2)
-            case SleepIn(peer, seconds):
-                self.ref(peer).ask(Sleep(seconds), timeout=seconds + 5)
+            case AskPeer() | SleepIn():
+                return self._pass_on(message)
             case _:
                 assert_never(message)
         return None
 
+    def _pass_on(self, message: AskPeer | SleepIn) -> str | None:
+        peer = self.ref(message.peer)
+        if isinstance(message, AskPeer):
+            return peer.ask(Echo(message.text), timeout=2)
+        return peer.ask(Sleep(message.seconds), timeout=message.seconds + 5)
+
     def stopping(self) -> None:
         if self._stop_file:
-            with open(self._stop_file, "a", encoding="utf-8") as file:
+            with Path(self._stop_file).open("a", encoding="utf-8") as file:
                 file.write(f"{self.name}\n")
 
 
