@@ -17,6 +17,7 @@ from msgspec import Meta
 from simulators.faults import Chance, Milliseconds, happens
 from simulators.http1 import Break, HttpServer, Request, Response
 from simulators.packet import (
+    NOT_AS_EXPECTED,
     InvalidPacketError,
     UnknownGatewayError,
     public_key,
@@ -123,7 +124,7 @@ class Backend:
             return Response(405 if known else 404, b"there is nothing here")
         try:
             return await route(request)
-        except (_BadRequestError, msgspec.MsgspecError) as error:
+        except (_BadRequestError, *NOT_AS_EXPECTED) as error:
             return Response(400, str(error).encode())
 
     async def _take_packet(self, request: Request) -> Response | Break:
@@ -231,7 +232,7 @@ def _documents(body: bytes) -> list[dict[str, list[int]]]:
     decoder = msgspec.json.Decoder(dict[str, list[int]])
     try:
         return [decoder.decode(line) for line in lines if line.strip()]
-    except msgspec.MsgspecError:
+    except ValueError:
         return [decoder.decode(body)]
 
 

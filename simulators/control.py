@@ -109,7 +109,7 @@ class ControlPort:
             return {"ok": True} | await self._do(
                 msgspec.json.decode(line, type=_Request)
             )
-        except (ControlError, msgspec.MsgspecError, OSError) as error:
+        except (ControlError, ValueError, RecursionError, OSError) as error:
             return {"ok": False, "error": str(error)}
         except ModbusExceptionReply:
             return {"ok": False, "error": "the device has no such register to set"}

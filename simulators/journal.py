@@ -141,7 +141,7 @@ class Journal:
         file.truncate(file.seek(0, 2) - len(torn))
         try:
             entries = [msgspec.json.decode(e, type=Entry) for e in whole.splitlines()]
-        except msgspec.MsgspecError as error:
+        except (ValueError, RecursionError) as error:
             file.close()
             raise JournalError(f"{path}: not a journal: {error}") from error
         by_packet: dict[str, list[Entry]] = defaultdict(list)

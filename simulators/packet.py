@@ -28,6 +28,10 @@ _SIGNATURE_BYTES = 64
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
+NOT_AS_EXPECTED = (ValueError, RecursionError)
+"""What decoding foreign JSON raises: malformed, not UTF-8, unfit, nested too deep."""
+
+
 class _Header(msgspec.Struct, frozen=True):
     alg: Literal["ES256"]
     typ: Literal["JWT"]
@@ -114,7 +118,7 @@ def _decoded(part: bytes, name: str) -> bytes:
 def _header(text: bytes) -> _Header:
     try:
         return _HEADER.decode(text)
-    except msgspec.MsgspecError as error:
+    except NOT_AS_EXPECTED as error:
         raise InvalidPacketError(f"header: {error}") from None
 
 
@@ -136,7 +140,7 @@ def _stamps(payload: bytes, dtype: str) -> tuple[int, ...]:
         if dtype == MODBUS_REGISTERS:
             return _modbus_stamps(payload)
         stamps = tuple(_ANY_PAYLOAD.decode(payload))
-    except msgspec.MsgspecError as error:
+    except NOT_AS_EXPECTED as error:
         raise InvalidPacketError(f"payload: {error}") from None
     if not stamps:
         raise InvalidPacketError("payload: no readings")

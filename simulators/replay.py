@@ -51,7 +51,7 @@ def load_recording(path: Path) -> Recording:
         recording = msgspec.json.decode(path.read_bytes(), type=Recording)
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
-    except msgspec.MsgspecError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordingError(f"{path}: {error}") from error
     times = [sample.at_ms for sample in recording.samples]
     for index, (earlier, later) in enumerate(pairwise(times), 1):

@@ -103,7 +103,7 @@ class Gateway:
     def packet(self, payload: dict[str, Any], **header: object) -> bytes:
         return self.packet_of_text(json.dumps(payload), **header)
 
-    def packet_of_text(self, payload: str, **header: object) -> bytes:
+    def packet_of_text(self, payload: str | bytes, **header: object) -> bytes:
         head = {
             "alg": "ES256",
             "typ": "JWT",
@@ -114,7 +114,8 @@ class Gateway:
             "sn": "SIM0000001",
         } | header
         signed = base64url(json.dumps(head).encode()) + b"."
-        signed += base64url(payload.encode())
+        raw = payload.encode() if isinstance(payload, str) else payload
+        signed += base64url(raw)
         r, s = decode_dss_signature(self._key.sign(signed, ec.ECDSA(hashes.SHA256())))
         signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
         return signed + b"." + base64url(signature)

@@ -86,6 +86,8 @@ def test_a_register_is_held_at_a_value(console: Console) -> None:
     ("line", "named"),
     [
         (b"nonsense", "malformed"),
+        (b'{"get": "\xff"}', "utf-8"),
+        (b'{"device": "roof-1", "fault": ' + b'{"a":' * 9_000, "recursion"),
         (b"{}", "expected"),
         (b'{"get": "cellar"}', "there are: roof-1"),
         (b'{"device": "roof-1", "fault": {"slow": 1}}', "slow"),

@@ -100,6 +100,7 @@ def test_a_header_that_does_not_fit_is_named(
         "{}",
         "[]",
         "{",
+        b'{"\xff": 1}',
         '{"soon": {"1": 1}}',
         '{"0": {"1": 1}}',
         '{"1700000001000": {}}',
@@ -114,7 +115,7 @@ def test_a_header_that_does_not_fit_is_named(
     ],
 )
 def test_a_payload_that_does_not_fit_is_invalid(
-    bench: BackendBench, payload: str
+    bench: BackendBench, payload: str | bytes
 ) -> None:
     status, reason = bench.post(bench.gateway.packet_of_text(payload))
 
@@ -133,6 +134,16 @@ def test_what_is_no_packet_at_all_is_invalid(
 
     assert status == 400
     assert bench.report()["invalid"] == 1
+
+
+def test_json_nested_without_end_is_invalid(bench: BackendBench) -> None:
+    deep = b'{"1700000001000": {"a": ' + b"[" * 100_000
+
+    status, reason = bench.post(bench.gateway.packet_of_text(deep, dtype="other"))
+    control, _ = http_request(bench.port, "POST", "/control", deep)
+
+    assert (status, control) == (400, 400)
+    assert "recursion" in reason
 
 
 def test_padded_base64_is_invalid(bench: BackendBench) -> None:
