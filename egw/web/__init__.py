@@ -1,0 +1,1 @@
+"""The status page: plain HTML, script and style, served by `egw.api.page`."""
