@@ -1,0 +1,27 @@
+"""A main process to be killed: prints the pids of its workers, then waits.
+
+The argument `hang` makes one worker's actor stand still first.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from gateways import Gateway, child, worker
+from sample_actors import SleepLater
+
+
+def main() -> None:
+    gateway = Gateway(
+        worker("one", child("first")), worker("two", child("second"))
+    ).until_up()
+    if "hang" in sys.argv:
+        gateway.ref("second").tell(SleepLater(60))
+    print(json.dumps([gateway.pid("one"), gateway.pid("two")]), file=sys.stderr)
+    sys.stderr.flush()
+    gateway.wait()
+
+
+if __name__ == "__main__":
+    main()
