@@ -18,7 +18,7 @@ from simulators.plant import Grid, Plant
 from simulators.signals import constant_of, is_frequency, meter_exports, signal_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from egw.devices.profile import Function, Point, Profile
     from simulators.signals import Signal
@@ -148,14 +148,14 @@ class SimulatedDevice:
             self.bank.write(function, address, data)
 
     def _fill(self) -> None:
-        exponents = dict(_scale_registers(self._profile))
+        points = _own_points(self._profile)
+        exponents = dict(_scale_registers(points))
         taken = set(exponents)
         for (function, address), exponent in exponents.items():
             self.bank.write(function, address, struct.pack(">h", exponent))
-        for point in _by_claim(self._profile):
+        for point in points:
             registers = {(point.function, a) for a in _registers(point)}
-            # Points of different variants of a device may share registers: the first
-            # one keeps them.
+            # A scale register is often a point as well; its exponent stands already.
             if taken.isdisjoint(registers):
                 taken |= registers
                 self._fill_point(point, exponents)
@@ -195,19 +195,39 @@ def _registers(point: Point) -> range:
     return range(point.address, point.address + point.count)
 
 
-def _by_claim(profile: Profile) -> list[Point]:
-    """Return the points, those first that this kind of device surely has."""
-    foreign = ("tlx_",) if profile.kind == "hybrid" else ("hybrid_", "tlx_")
-    return sorted(
-        profile.points,
-        key=lambda p: (p.key != profile.frequency, p.key.startswith(foreign)),
-    )
+def _own_points(profile: Profile) -> list[Point]:
+    """Return the points without those of variants that this device is not."""
+    foreign = _foreign_variants(profile)
+    return [
+        point
+        for point in profile.points
+        if not point.applies_to or not foreign.issuperset(point.applies_to)
+    ]
+
+
+def _foreign_variants(profile: Profile) -> set[str]:
+    """Of variants that use the same registers for different things, keep the first."""
+    variants = dict.fromkeys(v for point in profile.points for v in point.applies_to)
+    foreign: set[str] = set()
+    claimed: set[tuple[Function, int]] = set()
+    for variant in sorted(variants, key="hybrid".__eq__):
+        registers = {
+            (point.function, register)
+            for point in profile.points
+            if variant in point.applies_to
+            for register in _registers(point)
+        }
+        if claimed.isdisjoint(registers):
+            claimed |= registers
+        else:
+            foreign.add(variant)
+    return foreign
 
 
 def _scale_registers(
-    profile: Profile,
+    points: Iterable[Point],
 ) -> Iterator[tuple[tuple[Function, int], int]]:
-    for point in profile.points:
+    for point in points:
         if isinstance(point.scale, ScaleRegister):
             exponent = _EXPONENT_OF_UNIT.get(point.unit, 0)
             yield (point.function, point.scale.register), exponent
@@ -219,7 +239,7 @@ def _addresses(profile: Profile) -> dict[Function, set[int]]:
         addresses[run.function].update(range(run.address, run.address + run.count))
     for point in profile.points:
         addresses[point.function].update(_registers(point))
-    for (function, address), _ in _scale_registers(profile):
+    for (function, address), _ in _scale_registers(profile.points):
         addresses[function].add(address)
     return addresses
 

@@ -16,7 +16,15 @@ from simulators.plant import Grid, Plant
 if TYPE_CHECKING:
     from egw.devices.profile import WordOrder
 
-FORMATS = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "acc32": "I", "f32": "f"}
+FORMATS = {
+    "u64": "Q",
+    "u16": "H",
+    "i16": "h",
+    "u32": "I",
+    "i32": "i",
+    "acc32": "I",
+    "f32": "f",
+}
 SEVERAL = ("solaredge", "sungrow", "huawei", "growatt", "sungrow_hybrid")
 
 
@@ -123,6 +131,21 @@ def test_totals_only_grow_and_by_power_over_time(name: str) -> None:
         energy_wh, rel=0.02, abs=resolution_wh
     )
     assert energy_wh > 10_000
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_no_lifetime_counter_ever_falls_in_a_whole_day(name: str) -> None:
+    bench = Bench(name, day_length_s=240.0)
+    counters = [p.key for p in bench.profile.points if p.key.endswith("_total_wh")]
+    counters = [key for key in counters if "mppt" not in key and "meter" not in key]
+    history = []
+
+    for _ in range(120):
+        bench.ticks.now += 2.0
+        history.append([bench.value(key) for key in counters])
+
+    assert counters
+    assert all(column == tuple(sorted(column)) for column in zip(*history, strict=True))
 
 
 @pytest.mark.parametrize("name", SEVERAL)
