@@ -1,6 +1,7 @@
 """A main process to be killed: prints the pids of its workers, then waits.
 
-The argument `hang` makes one worker's actor stand still first.
+The first argument is the file into which its actors write that they have stopped; the
+second, `hang`, makes one worker's actor stand still first.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from sample_actors import SleepLater
 
 
 def main() -> None:
+    arguments = {"stop_file": sys.argv[1]}
     gateway = Gateway(
-        worker("one", child("first")), worker("two", child("second"))
+        worker("one", child("first", "SlowToStop", arguments=arguments)),
+        worker("two", child("second")),
     ).until_up()
     if "hang" in sys.argv:
         gateway.ref("second").tell(SleepLater(60))

@@ -145,3 +145,9 @@ class FailsToStart(Sample):
 class Stubborn(Sample):
     def stopping(self) -> None:
         time.sleep(60)
+
+
+class SlowToStop(Sample):
+    def stopping(self) -> None:
+        time.sleep(0.3)
+        super().stopping()

@@ -330,9 +330,12 @@ def test_a_second_stop_does_not_wait_for_the_stubborn(
 
 
 @pytest.mark.parametrize("argument", ["idle", "hang"])
-def test_nothing_outlives_a_main_process_that_is_killed(argument: str) -> None:
+def test_nothing_outlives_a_main_process_that_is_killed(
+    argument: str, tmp_path: Path
+) -> None:
+    stops = tmp_path / "stops"
     main = subprocess.Popen(
-        [sys.executable, HERE / "orphans.py", argument],
+        [sys.executable, HERE / "orphans.py", stops, argument],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
@@ -347,6 +350,7 @@ def test_nothing_outlives_a_main_process_that_is_killed(argument: str) -> None:
         until(lambda: not any(map(is_alive, workers)))
         assert time.monotonic() - killed_at < 3.0 + SLACK_S
         until(lambda: not any(map(is_alive, server)))
+        assert stops.read_text() == "first\n"
 
 
 def descendants(pid: int) -> list[int]:
