@@ -57,8 +57,8 @@ def load_config(
     """Read the file at `path` (None: there is none), then the overrides in `environ`.
 
     `profiles` returns the names that a device may give as its profile, from the data
-    directory. `data_dir` (the command line's) wins over file and environment. Raises ConfigError for the first
-    mistake found.
+    directory. `data_dir` (the command line's) wins over file and environment. Raises
+    ConfigError for the first mistake found.
     """
     where = str(path)
     found = {} if path is None else _read_toml(path)

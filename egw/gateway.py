@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,11 @@ def load(
     return config
 
 
-def run(config: Config) -> int:
-    """Run until SIGTERM or SIGINT, or until the supervisor gives up."""
+def run(config: Config, *, until_eof: bool = False) -> int:
+    """Run until SIGTERM or SIGINT, or until the supervisor gives up.
+
+    With `until_eof` also until standard input ends: then the parent is gone.
+    """
     configure_logs("main", level=config.log_level)
     with _alone_in(config.data_dir):
         system = System(topology(config), preload=_PRELOAD, log_level=config.log_level)
@@ -61,10 +65,18 @@ def run(config: Config) -> int:
         structlog.get_logger().info(
             "gateway.starting", devices=len(config.devices), data_dir=config.data_dir
         )
+        if until_eof:
+            threading.Thread(target=_stop_at_eof, args=(system,), daemon=True).start()
         system.start()
         status = system.wait()
     structlog.get_logger().info("gateway.ended", status=status)
     return status or 0
+
+
+def _stop_at_eof(system: System) -> None:
+    while os.read(0, 4096):
+        pass
+    system.stop("end of standard input")
 
 
 @contextmanager

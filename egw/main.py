@@ -51,6 +51,11 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "EGW_API_PORT=8000. All keys: docs/configuration.md",
     )
     _add_config(run)
+    run.add_argument(
+        "--until-eof",
+        action="store_true",
+        help="stop when standard input ends, for a parent that may be killed",
+    )
     run.set_defaults(run=_run)
 
 
@@ -123,7 +128,8 @@ def _run(options: argparse.Namespace) -> int:
     from egw.gateway import GatewayError, load, run
 
     try:
-        return run(load(options.config, os.environ, data_dir=options.data_dir))
+        config = load(options.config, os.environ, data_dir=options.data_dir)
+        return run(config, until_eof=options.until_eof)
     except GatewayError as error:
         print(f"egw: {error}", file=sys.stderr)
         return EXIT_WRONG_USE

@@ -4,6 +4,8 @@ Everything that any worker needs is loaded here and then frozen: the collector d
 touch what is frozen, so the pages stay shared between all workers.
 """
 
+# ruff: noqa: F401 - imported for being loaded
+
 import gc
 
 import egw.actors.api

@@ -163,7 +163,7 @@ def _api(config: Config, *, needs: list[str]) -> ChildSpec:
             "port": config.api.port,
             "threads": config.api.threads,
             "profiles": {device.name: device.profile for device in config.devices},
-            "profiles_dir": profiles_dir(config.data_dir),
+            "data_dir": str(config.data_dir),
         },
         needs=tuple(needs),
     )

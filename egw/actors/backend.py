@@ -58,6 +58,7 @@ class BackendActor(Actor[Inbox]):
         self._poster = Poster(timeout_s=timeout_s, connections=1)
         self._serial = ""
         self._name = ""
+        self._known_until = 0.0
         self._reason = "" if url else "no backend is configured"
 
     def started(self) -> None:
@@ -65,7 +66,7 @@ class BackendActor(Actor[Inbox]):
         self.ref(SIGNER).tell(TellIdentity(self.name))
         self.every(_PUBLISH_S, _Publish())
         if self._url:
-            self.after(_UNTIL_KNOWN_S, _AskName())
+            self.every(_UNTIL_KNOWN_S, _AskName())
 
     def stopping(self) -> None:
         """Close the connection."""
@@ -80,12 +81,10 @@ class BackendActor(Actor[Inbox]):
                 if self._url and is_new:
                     self._ask_name()
             case _AskName():
-                if self._serial:
-                    self._ask_name()
-                else:
+                if not self._serial:
                     self.ref(SIGNER).tell(TellIdentity(self.name))
-                pause_s = _ONCE_KNOWN_S if self._name else _UNTIL_KNOWN_S
-                self.after(pause_s, _AskName())
+                elif self.clock.monotonic() >= self._known_until:
+                    self._ask_name()
             case _Publish():
                 self._publish()
             case _:
@@ -106,6 +105,7 @@ class BackendActor(Actor[Inbox]):
             return
         self._name = answer.data.gateway_configuration.gateway_name.name[:_MAX_NAME]
         self._reason = ""
+        self._known_until = self.clock.monotonic() + _ONCE_KNOWN_S
         self.log.info("backend.named", name=self._name)
 
     def _asked(self, body: bytes) -> _Answer:

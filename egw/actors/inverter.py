@@ -127,6 +127,12 @@ class InverterActor(Actor[Inbox]):
     def stopping(self) -> None:
         """Leave the device to others."""
         self._device.close()
+        self.log.info(
+            "device.released",
+            device=self._settings.name,
+            session=self._session,
+            readings_taken=self._readings_taken,
+        )
 
     def receive(self, message: Inbox) -> object:
         """Handle one message."""

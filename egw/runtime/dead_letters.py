@@ -7,6 +7,8 @@ import time
 
 import structlog
 
+from egw.runtime.errors import ActorDown
+
 _SUMMARY_EVERY_S = 60.0
 
 
@@ -27,9 +29,10 @@ class DeadLetters:
             if now - self._logged_at.get(key, -_SUMMARY_EVERY_S) < _SUMMARY_EVERY_S:
                 return
             self._logged_at[key] = now
-        structlog.get_logger().warning(
-            "dead_letter", to=to, message=message, why=why, count=count
-        )
+        log = structlog.get_logger()
+        # That an actor is down is an event of its own already.
+        write = log.debug if why == ActorDown.code else log.warning
+        write("dead_letter", to=to, message=message, why=why, count=count)
 
     @property
     def total(self) -> int:

@@ -1,0 +1,1 @@
+"""`egw demo`: a gateway against a simulated site, measured from outside."""

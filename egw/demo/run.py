@@ -1,0 +1,214 @@
+"""One demo from start to verdict."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from egw.crypto.file_key import FileKey
+from egw.demo.children import (
+    DemoError,
+    Gateway,
+    Site,
+    free_port,
+    kill_a_worker,
+)
+from egw.demo.measure import Measurements, percentile, process_table
+from egw.demo.screen import Screen
+from egw.demo.verdict import Verdict, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Demo", "DemoError"]
+
+_POLL_S = 1.0
+_CHAOS_S = 2.0
+_FIRST_SAMPLES_WITHIN_S = 60.0
+_DRAIN_WITHIN_S = 120.0
+_USUAL_PORT = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What is known when the gateway has been stopped."""
+
+    measurements: Measurements
+    seconds: float
+    startup_ms: float | None
+    tree: dict[str, Any]
+    processes: list[dict[str, Any]]
+
+
+class Demo:
+    """Runs a site and a gateway; `run` returns the exit status."""
+
+    def __init__(
+        self,
+        *,
+        devices: int,
+        seconds: float | None,
+        chaos: bool,
+        single: bool,
+        as_json: bool,
+        port: int,
+    ) -> None:
+        self._devices = devices
+        self._seconds = seconds
+        self._chaos = chaos
+        self._single = single
+        self._as_json = as_json
+        self._port = free_port(port or _USUAL_PORT)
+        self._screen = Screen(f"http://127.0.0.1:{self._port}/", quiet=as_json)
+
+    def run(self) -> int:
+        """Run to the end; raises DemoError when it cannot go on."""
+        with ExitStack() as stack:
+            directory = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="egw-demo-"))
+            )
+            key = FileKey.open(directory / "signer.pem")
+            gateway = f"{key.serial}:{key.public_key().hex()}"
+            site = stack.enter_context(Site(devices=self._devices, gateway=gateway))
+            log = stack.enter_context((directory / "gateway.log").open("wb"))
+            outcome = self._watch(directory, site, log)
+            outcome.measurements.take_log(directory / "gateway.log")
+            self._drain(directory, site, log)
+            verdict = judge(directory / "outbox.db", site.journal())
+            return self._conclude(outcome, verdict, site.report())
+
+    def _watch(self, directory: Path, site: Site, log: IO[bytes]) -> _Outcome:
+        config = directory / "egw.toml"
+        config.write_text(self._config(directory, site, site.devices))
+        with Gateway(config, port=self._port, log=log) as gateway:
+            measurements = Measurements()
+            started_at = time.monotonic()
+            startup_ms = self._await_samples(gateway, measurements)
+            sampling_since = time.monotonic()
+            try:
+                for state in self._states(gateway, sampling_since):
+                    measurements.take(state)
+                    self._screen.show(state, time.monotonic() - started_at)
+            except KeyboardInterrupt:
+                self._screen.say("Stopping; Ctrl-C again to leave at once.")
+            seconds = time.monotonic() - sampling_since
+            tree = gateway.patient_get("/api/actors")
+            measurements.take(gateway.patient_get("/api/state?lateness=buckets"))
+            names = {w["pid"]: w["name"] for w in tree["workers"]}
+            processes = process_table(gateway.pid, names)
+            if status := gateway.stop():
+                raise DemoError(f"the gateway ended with status {status}")
+        return _Outcome(measurements, seconds, startup_ms, tree, processes)
+
+    def _await_samples(
+        self, gateway: Gateway, measurements: Measurements
+    ) -> float | None:
+        """Wait until every device is sampled; return how long the first one took."""
+        self._screen.say(f"Starting a gateway for {self._devices} simulated devices.")
+        live = gateway.patient_get("/api/live", 30)
+        while not _stamps_ms(live):
+            live = gateway.patient_get("/api/live")
+        first_ms = min(_stamps_ms(live))
+        deadline = time.monotonic() + _FIRST_SAMPLES_WITHIN_S
+        while measurements.sampling < self._devices:
+            if time.monotonic() > deadline:
+                raise DemoError(f"only {measurements.sampling} devices were sampled")
+            measurements.take(gateway.patient_get("/api/state?lateness=buckets"))
+            time.sleep(0.1)
+        return first_ms - gateway.started_at_ms
+
+    def _states(self, gateway: Gateway, since: float) -> Iterator[dict[str, Any]]:
+        end = since + self._seconds if self._seconds is not None else float("inf")
+        kill_at = since + _CHAOS_S
+        while (now := time.monotonic()) < end:
+            if self._chaos and now >= kill_at:
+                kill_a_worker(gateway)
+                kill_at += _CHAOS_S
+            if not gateway.running:
+                raise DemoError("the gateway ended; its log says why")
+            state = gateway.get("/api/state?lateness=buckets")
+            if state is not None:
+                yield state
+            time.sleep(max(0.0, min(now + _POLL_S, end, kill_at) - time.monotonic()))
+
+    def _drain(self, directory: Path, site: Site, log: IO[bytes]) -> None:
+        """Let a gateway without devices deliver what is left on disk."""
+        config = directory / "drain.toml"
+        config.write_text(self._config(directory, site, []))
+        self._screen.say("Delivering what is left ...")
+        with Gateway(config, port=self._port, log=log) as gateway:
+            deadline = time.monotonic() + _DRAIN_WITHIN_S
+            while time.monotonic() < deadline:
+                outbox = gateway.patient_get("/api/state", 30)["outbox"]
+                if outbox and outbox["waiting_packets"] == 0:
+                    return
+                time.sleep(0.1)
+        raise DemoError(f"not everything was delivered within {_DRAIN_WITHIN_S:g} s")
+
+    def _config(
+        self, directory: Path, site: Site, devices: list[dict[str, Any]]
+    ) -> str:
+        lines = [
+            f"data_dir = {json.dumps(str(directory))}",
+            f'api = {{ host = "127.0.0.1", port = {self._port} }}',
+            f"uplink = {{ endpoints = [{json.dumps(site.endpoint)}] }}",
+            f"backend = {{ url = {json.dumps(site.backend_url)} }}",
+            'signer = { provider = "file" }',
+            f"workers = {{ single = {json.dumps(self._single)} }}",
+        ]
+        for device in devices:
+            lines.append("[[device]]")
+            lines += [
+                f"{key} = {json.dumps(device[key])}"
+                for key in ("name", "profile", "host", "port", "unit")
+            ]
+        return "\n".join(lines) + "\n"
+
+    def _conclude(
+        self, outcome: _Outcome, verdict: Verdict, report: dict[str, Any]
+    ) -> int:
+        totals, tree = verdict.totals, outcome.tree
+        recovery_p95 = percentile(tree["recoveries_ms"], 0.95)
+        duplicated = max(verdict.duplicated, report["doubled"])
+        result = {
+            "devices": self._devices,
+            "seconds": round(outcome.seconds, 1),
+            "frequency": outcome.measurements.frequency(),
+            "readings": {
+                "taken": outcome.measurements.readings_taken(),
+                "committed": totals.committed_readings,
+                "delivered": report["readings"],
+            },
+            "packets": {
+                "committed": totals.committed_packets,
+                "signed": totals.signed_packets,
+                "delivered": totals.delivered_packets,
+                "verified": report["packets"],
+                "invalid": report["invalid"],
+            },
+            "lost": verdict.lost,
+            "duplicated": duplicated,
+            "redelivered": report["redelivered"],
+            "restarts": dict(
+                Counter({w["name"]: w["restarts"] for w in tree["workers"]})
+            ),
+            "recovery_p95_ms": None if recovery_p95 is None else round(recovery_p95, 1),
+            "startup_ms": outcome.startup_ms and round(outcome.startup_ms),
+            "workers": outcome.processes,
+        }
+        good = not (verdict.lost or duplicated or report["invalid"])
+        self._screen.conclude(result, good=good)
+        if self._as_json:
+            print(json.dumps(result), flush=True)
+        return 0 if good else 1
+
+
+def _stamps_ms(live: dict[str, Any]) -> list[int]:
+    devices = live["devices"].values()
+    return [stamp for device in devices for stamp in device["samples"]["stamp_ms"]]
