@@ -31,7 +31,7 @@ class State:
             raise BadField("lateness", "the only value is: buckets")
         snapshot = self._snapshot
         gateway = self._gateway()
-        uptime_ms = self._uptime.ms()
+        uptime_ms = self._uptime.ms_if_known()
         send(
             resp,
             {

@@ -35,6 +35,13 @@ class Uptime:
         self._clock = clock
         self._started_s: float | None = None
 
+    def ms_if_known(self) -> int | None:
+        """Return milliseconds since the gateway's start, if the supervisor told."""
+        try:
+            return self.ms()
+        except falcon.HTTPServiceUnavailable:
+            return None
+
     def ms(self) -> int:
         """Return milliseconds since the gateway's start, or raise an HTTP 503."""
         now_s = self._clock.monotonic()

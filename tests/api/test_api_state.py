@@ -3,6 +3,8 @@ from __future__ import annotations
 import told
 from conftest import Gateway
 
+from egw.runtime import AskTimeout
+
 
 def tell_all(gateway: Gateway) -> None:
     snapshot = gateway.snapshot
@@ -137,6 +139,18 @@ def test_state_before_anything_was_heard_says_so(gateway: Gateway) -> None:
     assert (body["backend"], body["outbox"], body["uplinks"]) == (None, None, [])
     assert body["lateness"]["samples"] == 0
     assert body["lateness"]["p99_ms"] is None
+
+
+def test_state_is_told_even_when_the_supervisor_does_not_answer(
+    gateway: Gateway,
+) -> None:
+    gateway.tree = AskTimeout("supervisor did not answer within 1 s")
+    tell_all(gateway)
+
+    body = gateway.json("/api/state")
+
+    assert body["gateway"]["uptime_ms"] is None
+    assert body["signer"]["state"] == "ready"
 
 
 def test_lateness_has_its_buckets_only_on_request(gateway: Gateway) -> None:
