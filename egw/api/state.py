@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from egw.api.identity import VERSION
 from egw.api.replies import BadField, send
@@ -54,7 +55,9 @@ class State:
     def _plain(self, heard: Heard[Any] | None) -> dict[str, Any] | None:
         if heard is None:
             return None
-        return asdict(heard.status) | {"age_ms": self._snapshot.age_ms(heard)}
+        known: dict[str, Any] = msgspec.to_builtins(heard.status)
+        known["age_ms"] = self._snapshot.age_ms(heard)
+        return known
 
     def _gateway(self) -> dict[str, Any]:
         known = self._plain(self._snapshot.gateway)
@@ -100,12 +103,11 @@ class State:
             "age_ms": None,
         }
         reading = record.reading
-        return known | {
-            "is_silent": self._snapshot.is_silent(record.status),
-            "power_w": self._snapshot.power_w(record),
-            "frequency_hz": self._snapshot.frequency_hz(record),
-            "reading_stamp_ms": reading.reading.stamp_ms if reading else None,
-        }
+        known["is_silent"] = self._snapshot.is_silent(record.status)
+        known["power_w"] = self._snapshot.power_w(record)
+        known["frequency_hz"] = self._snapshot.frequency_hz(record)
+        known["reading_stamp_ms"] = reading.reading.stamp_ms if reading else None
+        return known
 
     def _lateness(self, *, with_buckets: bool) -> dict[str, Any]:
         lateness = self._snapshot.lateness()

@@ -174,7 +174,7 @@ function showDevice(device) {
     device.frequency_hz === null ? "–" : `${device.frequency_hz.toFixed(3)} Hz`);
   setText(card.querySelector(".profile"), device.profile);
   setText(card.querySelector(".rate"),
-    device.sample_rate_hz ? `${device.sample_rate_hz.toFixed(1)} samples/s` : "");
+    device.sample_rate_hz ? `last minute, ${device.sample_rate_hz.toFixed(1)}/s` : "");
 }
 
 function keepSamples(live) {
@@ -212,8 +212,7 @@ function drawTrace(card, history, nowMs) {
   }
   card.querySelector(".trace").classList.toggle("empty", history.length === 0);
   setText(card.querySelector(".span"), history.length
-    ? `${low.toFixed(3)} to ${high.toFixed(3)} Hz, last minute`
-    : "no frequency in the last minute");
+    ? `${low.toFixed(3)} – ${high.toFixed(3)} Hz` : "no frequency in the last minute");
 }
 
 // What an expert unfolds.
@@ -233,6 +232,11 @@ function showInside(tree) {
     worker.cpu_s === null ? null : `${worker.cpu_s.toFixed(1)} s`,
     worker.pss_mb === null ? null : `${worker.pss_mb.toFixed(1)} MB`,
   ], [1, 3, 4, 5])));
+}
+
+function showNoInside() {
+  byId("actors").replaceChildren(row(["The supervisor does not answer."], []));
+  byId("workers").replaceChildren();
 }
 
 function row(values, numbers) {
@@ -264,7 +268,7 @@ async function round() {
   showDelivery(state);
   drawTraces(nowMs);
   document.body.classList.remove("lost");
-  if (byId("inside").open) showInside(await getJson("/api/actors"));
+  if (byId("inside").open) await getJson("/api/actors").then(showInside, showNoInside);
 }
 
 function showLost() {
