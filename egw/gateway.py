@@ -55,7 +55,12 @@ def run(config: Config, *, until_eof: bool = False) -> int:
     """
     configure_logs("main", level=config.log_level)
     with _alone_in(config.data_dir):
-        system = System(topology(config), preload=_PRELOAD, log_level=config.log_level)
+        system = System(
+            topology(config),
+            preload=_PRELOAD,
+            log_level=config.log_level,
+            fork_here=True,
+        )
 
         def on_signal(number: int, _frame: FrameType | None) -> None:
             system.stop(signal.Signals(number).name)

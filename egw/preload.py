@@ -4,9 +4,8 @@ Everything that any worker needs is loaded here and then frozen: the collector d
 touch what is frozen, so the pages stay shared between all workers.
 """
 
-# ruff: noqa: F401 - imported for being loaded
-
-import gc
+# Imported for being loaded.
+# ruff: noqa: F401
 
 import egw.actors.api
 import egw.actors.backend
@@ -21,6 +20,3 @@ from egw.devices.loader import builtin_profiles, find_profile
 # Reading YAML takes longer than all the rest of a worker's start.
 for _name in builtin_profiles():
     find_profile(_name)
-
-gc.collect()
-gc.freeze()

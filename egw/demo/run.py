@@ -113,6 +113,7 @@ class Demo:
         self._screen.say(f"Starting a gateway for {self._devices} simulated devices.")
         live = gateway.patient_get("/api/live", 30)
         while not _stamps_ms(live):
+            time.sleep(0.05)
             live = gateway.patient_get("/api/live")
         first_ms = min(_stamps_ms(live))
         deadline = time.monotonic() + _FIRST_SAMPLES_WITHIN_S
@@ -125,9 +126,9 @@ class Demo:
 
     def _states(self, gateway: Gateway, since: float) -> Iterator[dict[str, Any]]:
         end = since + self._seconds if self._seconds is not None else float("inf")
-        kill_at = since + _CHAOS_S
+        kill_at = since + _CHAOS_S if self._chaos else float("inf")
         while (now := time.monotonic()) < end:
-            if self._chaos and now >= kill_at:
+            if now >= kill_at:
                 kill_a_worker(gateway)
                 kill_at += _CHAOS_S
             if not gateway.running:

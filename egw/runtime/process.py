@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import select
 import signal
@@ -13,25 +12,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from egw.runtime.worker import WorkerSettings, run_worker
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from multiprocessing.context import ForkServerContext
+    from collections.abc import Callable
 
-
-_REAP_S = 1.0
-
-
-def fork_server(preload: Sequence[str]) -> ForkServerContext:
-    """Return the context whose fork server has the heavy modules loaded.
-
-    Plain `fork` is never used: a process with threads must not be forked, and a child
-    would inherit the other workers' links, so that nobody saw them end.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(preload))
-    return context
+    from egw.runtime.forkserver import ForkServer
+    from egw.runtime.worker import WorkerSettings
 
 
 class Processes(Protocol):
@@ -62,24 +47,19 @@ class Processes(Protocol):
 class WorkerProcess:
     """One incarnation of a worker."""
 
-    def __init__(self, context: ForkServerContext, settings: WorkerSettings) -> None:
+    def __init__(self, server: ForkServer, settings: WorkerSettings) -> None:
+        """Start it; raises ForkServerError."""
         self.settings = settings
         ours, theirs = socket.socketpair()
         try:
-            process = context.Process(
-                target=run_worker, args=(theirs, settings), name=settings.name
-            )
-            process.start()
+            self.pid = server.fork(theirs, settings)
         except BaseException:
             ours.close()
             raise
         finally:
             theirs.close()
         self.socket = ours
-        self.process = process
-        self.pid: int = process.pid or 0
-        # The fork server may die and take its knowledge of the child with it; the
-        # pidfd goes on meaning this process.
+        # The fork server may die; a pidfd goes on meaning this process.
         try:
             self.pidfd = os.pidfd_open(self.pid)
         except ProcessLookupError:
@@ -107,19 +87,10 @@ class WorkerProcess:
 
     def close(self) -> None:
         """Let go of a process that has ended."""
-        self.process.join(_REAP_S)
         if self.pidfd >= 0:
             os.close(self.pidfd)
             self.pidfd = -1
         Path(self.settings.stack_file).unlink(missing_ok=True)
-
-
-def start_worker(context: ForkServerContext, settings: WorkerSettings) -> WorkerProcess:
-    """Start a worker; once more when the fork server had just died."""
-    try:
-        return WorkerProcess(context, settings)
-    except (EOFError, OSError):
-        return WorkerProcess(context, settings)
 
 
 class DeathWatch:

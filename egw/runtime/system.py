@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from egw.runtime.clock import SystemClock
 from egw.runtime.control import SUPERVISOR, Stop, WorkerDied, agent_name
+from egw.runtime.forkserver import ForkServer
 from egw.runtime.link import Link
-from egw.runtime.process import DeathWatch, WorkerProcess, fork_server, start_worker
+from egw.runtime.process import DeathWatch, WorkerProcess
 from egw.runtime.ref import NamedRef, Ref
 from egw.runtime.supervisor import EXIT_GAVE_UP, Supervisor
 from egw.runtime.switchboard import Switchboard
@@ -63,10 +64,16 @@ class System:
         *,
         preload: Sequence[str] = ("egw.runtime.worker",),
         log_level: str = "info",
+        fork_here: bool = False,
     ) -> None:
+        """Prepare the tree; `preload` are the modules that workers need.
+
+        `fork_here`: fork the fork server from this process, which must have one
+        thread only. It saves the memory of a second set of modules.
+        """
+        self._fork_server = ForkServer(preload, fork_here=fork_here)
         self.switchboard = Switchboard("main")
         self._log_level = log_level
-        self._context = fork_server(preload)
         self._stack_dir = Path(tempfile.mkdtemp(prefix="egw-stacks-"))
         self._processes: dict[str, WorkerProcess] = {}
         self._links: dict[str, Link] = {}
@@ -93,6 +100,7 @@ class System:
             threading.Event().wait(0.001)
         self.supervisor.stop()
         self._watch.close()
+        self._fork_server.close()
         shutil.rmtree(self._stack_dir, ignore_errors=True)
         return self.supervisor.status
 
@@ -120,7 +128,7 @@ class System:
             log_level=self._log_level,
             stack_file=str(self._stack_dir / f"{worker}-{incarnation}"),
         )
-        process = start_worker(self._context, settings)
+        process = WorkerProcess(self._fork_server, settings)
         link = Link(
             process.socket,
             name=f"{worker}#{incarnation}",
