@@ -92,6 +92,15 @@ def test_a_long_trace_keeps_its_end() -> None:
     assert json.loads(line)["trace"].endswith("ValueError: the cause")
 
 
+def test_of_several_long_fields_each_keeps_its_end() -> None:
+    fields = {name: "x" * 4000 + name for name in ("trace", "stack")}
+
+    event = json.loads(_render_json(None, "error", {"event": "hung", **fields}))
+
+    assert event["trace"].endswith("xtrace")
+    assert event["stack"].endswith("xstack")
+
+
 def test_an_event_with_hundreds_of_fields_still_gives_its_name() -> None:
     fields = {f"field_{number}": "x" * 50 for number in range(500)}
 
