@@ -51,7 +51,7 @@ def _pss_mb(pid: int) -> float | None:
     except OSError:
         return None
     match = _PSS.search(rollup)
-    return int(match[1]) * 1024 / 1e6 if match else None
+    return round(int(match[1]) * 1024 / 1e6, 2) if match else None
 
 
 class ProcessCosts:

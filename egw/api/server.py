@@ -22,7 +22,7 @@ IDLE_S = 10
 """A connection without traffic, a request that does not get complete and an answer
 that is not taken are given up after this."""
 _CLEANUP_S = 2
-_STOP_S = 1.0
+_STOP_S = 0.4
 
 
 class _Server(TcpWSGIServer):  # type: ignore[misc] # Waitress has no types

@@ -86,6 +86,12 @@ def test_a_foreign_host_name_is_refused(gateway: Gateway, host: str) -> None:
     assert host in body["message"]
 
 
+def test_a_request_that_names_no_host_is_refused(gateway: Gateway) -> None:
+    reply = exchange(gateway, b"GET /api/hello HTTP/1.0\r\n\r\n")
+
+    assert b" 403 " in reply.splitlines()[0]
+
+
 @pytest.mark.parametrize("path", ["/", "/api/hello", "/api/nothing"])
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1"])
 def test_a_page_of_another_site_is_refused_everywhere(

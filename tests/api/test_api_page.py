@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from importlib.resources import files
+from typing import get_args
 
 import pytest
 from conftest import Gateway
+
+from egw.messages import DeviceState, GatewayState
 
 WEB = files("egw.web")
 PATHS = ["/", "/page.js", "/page.css", "/icon.svg"]
@@ -94,10 +97,6 @@ def test_the_script_asks_only_for_what_the_api_has(gateway: Gateway) -> None:
 
 
 def test_every_state_of_the_gateway_and_its_devices_has_words() -> None:
-    from typing import get_args
-
-    from egw.messages import DeviceState, GatewayState
-
     script = source("page.js")
     for state in (*get_args(GatewayState), "starting", *get_args(DeviceState)):
         assert re.search(rf'^  "?{state}"?: \[', script, re.MULTILINE), state
