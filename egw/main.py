@@ -125,6 +125,8 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    # Where structlog finds rich it loads it, 4 MB for tracebacks that nobody sees.
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
     from egw.gateway import GatewayError, load, run
 
     try:

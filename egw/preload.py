@@ -1,11 +1,16 @@
 """Imported once by the fork server, so that a worker starts in milliseconds.
 
-Everything that any worker needs is loaded here and then frozen: the collector does not
-touch what is frozen, so the pages stay shared between all workers.
+The fork server then freezes it all: the collector does not touch what is frozen, so
+the pages stay shared between all workers.
 """
 
 # Imported for being loaded.
 # ruff: noqa: F401
+
+import sys
+
+# Where structlog finds rich it loads it, 4 MB for tracebacks that nobody sees.
+sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
 
 import egw.actors.api
 import egw.actors.backend

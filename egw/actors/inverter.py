@@ -94,6 +94,7 @@ class InverterActor(Actor[Inbox]):
             timeout_s=settings.timeout_s,
             manners=self._profile.manners,
         )
+        self._gap_s = self._profile.manners.gap_ms / 1000
         self._state: DeviceState = "connecting"
         self._reason = ""
         self._sn = ""
@@ -158,7 +159,7 @@ class InverterActor(Actor[Inbox]):
             if not self._device.connected:
                 self._connect()
             self._sample(due_at)
-            self._harvest(due_at + PERIOD_S)
+            self._harvest(due_at + PERIOD_S - self._gap_s)
         except DeviceError as error:
             self._lost(error)
 
@@ -232,13 +233,13 @@ class InverterActor(Actor[Inbox]):
     # Frequency
 
     def _sample(self, due_at: float) -> None:
-        sent_at = self.clock.monotonic()
-        if not self._settings.frequency or sent_at < self._frequency_rests_until:
+        now = self.clock.monotonic()
+        if not self._settings.frequency or now < self._frequency_rests_until:
             return
         try:
             hz = self._decoder.frequency_hz(self._read(self._frequency_at))
         except Refused:
-            self._frequency_refused(sent_at)
+            self._frequency_refused(now)
             return
         except DeviceError:
             self._samples.empty += 1
@@ -247,7 +248,8 @@ class InverterActor(Actor[Inbox]):
         if hz is None:
             self._samples.empty += 1
         else:
-            self._samples.add(self.clock.wall_ms(), hz, sent_at - due_at)
+            late_s = self._device.sent_at_s - due_at
+            self._samples.add(self.clock.wall_ms(), hz, late_s)
 
     def _frequency_refused(self, now: float) -> None:
         self._samples.empty += 1
@@ -258,13 +260,13 @@ class InverterActor(Actor[Inbox]):
 
     # Harvest
 
-    def _harvest(self, next_sample_at: float) -> None:
+    def _harvest(self, until: float) -> None:
         cycle = self._cycle
         now = self.clock.monotonic()
         if now < self._stamps_known_at:
             return
         cycle.begin(now, self.clock.wall_ms())
-        while (block := cycle.next_block(now, until=next_sample_at)) is not None:
+        while (block := cycle.next_block(now, until=until)) is not None:
             self._read_block(block, now)
             now = self.clock.monotonic()
         reading = cycle.finish(now)

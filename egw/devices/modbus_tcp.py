@@ -70,6 +70,7 @@ class ModbusTcp:
         self._sleep = sleep
         self._monotonic = monotonic
         self._quiet_since_s = 0.0
+        self.sent_at_s = 0.0
         self._expected = b""
         self._reply = b""
         self._client = ModbusTcpClient(
@@ -180,6 +181,7 @@ class ModbusTcp:
     def _inspect(self, sending: bool, frame: bytes) -> bytes:  # noqa: FBT001
         """Note the request; compare what has arrived with its only proper reply."""
         if sending:
+            self.sent_at_s = self._monotonic()
             self._expected = frame[:4] + self._expected
             return frame
         self._reply = frame

@@ -70,6 +70,11 @@ class Transport(Protocol):
         """Whether there is a connection, as far as is known without asking."""
         ...
 
+    @property
+    def sent_at_s(self) -> float:
+        """When the last request went out, in monotonic seconds."""
+        ...
+
     def connect(self) -> None:
         """Connect, if not connected. Raises NoConnection."""
         ...
