@@ -72,12 +72,16 @@ class ForkServer:
     def close(self) -> None:
         """End it; the workers live on."""
         self._control.close()
+        # Once reaped, the number may be another process's.
+        pid, self.pid = self.pid, 0
+        if pid == 0:
+            return
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
         if self._process is not None:
             self._process.wait()
         else:
-            os.waitpid(self.pid, 0)
+            os.waitpid(pid, 0)
 
     def _ask(self, sock: socket.socket, settings: WorkerSettings) -> int:
         request = pickle.dumps(settings)
@@ -106,14 +110,20 @@ class ForkServer:
     def _start_anew(self) -> None:
         ours, theirs = socket.socketpair()
         code = f"from egw.runtime.forkserver import main; main({theirs.fileno()})"
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", code, *self._preload],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code, *self._preload],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env=os.environ
+                | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         self.pid = self._process.pid
-        theirs.close()
         self._use(ours)
 
     def _use(self, control: socket.socket) -> None:

@@ -26,8 +26,8 @@ def worker(name: str, *children: ChildSpec) -> WorkerSpec:
 class Gateway:
     """A running tree."""
 
-    def __init__(self, *workers: WorkerSpec) -> None:
-        self.system = System(workers)
+    def __init__(self, *workers: WorkerSpec, fork_here: bool = False) -> None:
+        self.system = System(workers, fork_here=fork_here)
         self.status: int | None = None
         self.pids: set[int] = set()
         self.system.start()

@@ -1,7 +1,8 @@
 """A main process to be killed: prints the pids of its workers, then waits.
 
 The first argument is the file into which its actors write that they have stopped; the
-second, `hang`, makes one worker's actor stand still first.
+second, `hang`, makes one worker's actor stand still first; `fork-here` makes the fork
+server share the memory of this process.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ def main() -> None:
     gateway = Gateway(
         worker("one", child("first", "SlowToStop", arguments=arguments)),
         worker("two", child("second")),
+        fork_here="fork-here" in sys.argv,
     ).until_up()
     if "hang" in sys.argv:
         gateway.ref("second").tell(SleepLater(60))

@@ -8,11 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from multiprocessing import forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from gateways import Gateway, child, is_alive, kill, worker
 from sample_actors import (
     AskPeer,
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
+PAIR = (
+    worker("one", child("first"), child("asker", needs=("second",))),
+    worker("two", child("second")),
+)
 SLACK_S = 3.0
 """What a machine that is busy with other things may take on top."""
 
@@ -57,40 +61,48 @@ def start(events: list[Any]) -> Iterator[Callable[..., Gateway]]:
         until(lambda pids=gateway.pids: not any(map(is_alive, pids)))
 
 
+@pytest.fixture(scope="module")
+def unharmed() -> Iterator[Gateway]:
+    """The same tree for all tests that end nothing."""
+    with structlog.testing.capture_logs():
+        gateway = Gateway(*PAIR).until_up()
+        yield gateway
+        gateway.end()
+
+
 @pytest.fixture
 def pair(start: Callable[..., Gateway]) -> Gateway:
-    """Two workers with an actor each, and one that asks across."""
-    return start(
-        worker("one", child("first"), child("asker", needs=("second",))),
-        worker("two", child("second")),
-    ).until_up()
+    """A tree that may be harmed."""
+    return start(*PAIR).until_up()
 
 
 def event(events: list[Any], name: str) -> Any:
     return next((e for e in events if e["event"] == name), None)
 
 
-def test_actors_of_different_workers_live_in_different_processes(pair: Gateway) -> None:
-    first = pair.ref("first").ask(WhichProcess(), timeout=HANG_S)
-    second = pair.ref("second").ask(WhichProcess(), timeout=HANG_S)
+def test_actors_of_different_workers_live_in_different_processes(
+    unharmed: Gateway,
+) -> None:
+    first = unharmed.ref("first").ask(WhichProcess(), timeout=HANG_S)
+    second = unharmed.ref("second").ask(WhichProcess(), timeout=HANG_S)
 
-    assert (first, second) == (pair.pid("one"), pair.pid("two"))
+    assert (first, second) == (unharmed.pid("one"), unharmed.pid("two"))
     assert first != second
 
 
 def test_tells_to_another_process_arrive_in_order_and_none_is_lost(
-    pair: Gateway,
+    unharmed: Gateway,
 ) -> None:
     for value in range(20_000):
-        pair.ref("first").tell(Number(value))
+        unharmed.ref("first").tell(Number(value))
 
-    numbers = pair.ref("first").ask(Numbers(), timeout=HANG_S)
+    numbers = unharmed.ref("first").ask(Numbers(), timeout=HANG_S)
 
     assert numbers == tuple(range(20_000))
 
 
-def test_a_declared_need_may_be_asked_across_workers(pair: Gateway) -> None:
-    answer = pair.ref("asker").ask(AskPeer("second", "hello"), timeout=HANG_S)
+def test_a_declared_need_may_be_asked_across_workers(unharmed: Gateway) -> None:
+    answer = unharmed.ref("asker").ask(AskPeer("second", "hello"), timeout=HANG_S)
 
     assert answer == "hello"
 
@@ -243,7 +255,7 @@ def test_after_a_kill_of_the_fork_server_workers_live_on_and_can_be_replaced(
     pair: Gateway,
 ) -> None:
     one, two = pair.pid("one"), pair.pid("two")
-    server = forkserver._forkserver._forkserver_pid
+    server = pair.system._fork_server.pid
 
     kill(server)
     until(lambda: not is_alive(server))
@@ -329,32 +341,42 @@ def test_a_second_stop_does_not_wait_for_the_stubborn(
     assert gateway.stop() == 0
 
 
-@pytest.mark.parametrize("argument", ["idle", "hang"])
-def test_nothing_outlives_a_main_process_that_is_killed(
-    argument: str, tmp_path: Path
-) -> None:
-    stops = tmp_path / "stops"
-    main = subprocess.Popen(
-        [sys.executable, HERE / "orphans.py", stops, argument],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    assert main.stderr is not None
-    with main, main.stderr:
-        workers = json.loads(main.stderr.readline())
-        assert all(map(is_alive, workers))
-        server = [p for p in descendants(main.pid) if p not in workers]
+class Main:
+    """A main process to be killed."""
 
-        killed_at = time.monotonic()
-        main.kill()
-        until(lambda: not any(map(is_alive, workers)))
-        assert time.monotonic() - killed_at < 3.0 + SLACK_S
-        until(lambda: not any(map(is_alive, server)))
-        assert stops.read_text() == "first\n"
+    def __init__(self, folder: Path, mode: str) -> None:
+        self.mode = mode
+        self.stops = folder / mode
+        self.process = subprocess.Popen(
+            [sys.executable, HERE / "orphans.py", self.stops, mode],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+
+    def kill(self) -> list[int]:
+        """Kill it once its tree is up; return all that it had started."""
+        assert self.process.stderr is not None
+        with self.process, self.process.stderr as stderr:
+            workers = json.loads(stderr.readline())
+            pids = descendants(self.process.pid)
+            assert set(workers) < set(pids)
+            self.process.kill()
+        return pids
+
+
+def test_nothing_outlives_a_main_process_that_is_killed(tmp_path: Path) -> None:
+    mains = [Main(tmp_path, mode) for mode in ("idle", "hang", "fork-here")]
+
+    orphans = [pid for main in mains for pid in main.kill()]
+
+    killed_at = time.monotonic()
+    until(lambda: not any(map(is_alive, orphans)))
+    assert time.monotonic() - killed_at < 3.0 + SLACK_S
+    assert [main.stops.read_text() for main in mains] == ["first\n"] * 3
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the fork server and the resource tracker of a main process."""
+    """Return the children of a process, and theirs."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     children = [int(word) for file in tasks for word in file.read_text().split()]
     return children + [pid for child in children for pid in descendants(child)]
