@@ -95,8 +95,9 @@ class Link:
         self._closed = False
         self._writing = False
         self._threads = [
-            threading.Thread(target=self._read, name=f"{name}-reader", daemon=True),
+            # In this order: the reader, when it ends, joins the writer.
             threading.Thread(target=self._write, name=f"{name}-writer", daemon=True),
+            threading.Thread(target=self._read, name=f"{name}-reader", daemon=True),
         ]
 
     def start(self) -> None:

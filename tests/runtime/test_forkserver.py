@@ -27,13 +27,15 @@ class Nursery:
         self.server = server
         self._settings = WorkerSettings("one", 1, "critical", str(folder / "stacks"))
         self._links: list[socket.socket] = []
+        self._pids: list[int] = []
 
     def fork(self) -> int:
         ours, theirs = socket.socketpair()
         ours.settimeout(HANG_S)
         self._links.append(ours)
         with theirs:
-            return self.server.fork(theirs, self._settings)
+            self._pids.append(self.server.fork(theirs, self._settings))
+        return self._pids[-1]
 
     def hear(self) -> bytes:
         return self._links[-1].recv(65536)
@@ -42,6 +44,7 @@ class Nursery:
         for link in self._links:
             link.close()
         self.server.close()
+        until(lambda: not any(map(is_alive, self._pids)))
 
 
 @pytest.fixture

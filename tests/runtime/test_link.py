@@ -199,6 +199,16 @@ def test_the_end_of_the_peer_closes_the_link(
     assert end.closed.wait(HANG_S)
 
 
+def test_a_peer_that_ended_before_the_start_closes_the_link() -> None:
+    for _ in range(200):
+        ours, raw = socket.socketpair()
+        raw.close()
+
+        end = End(ours)
+
+        assert end.closed.wait(HANG_S)
+
+
 def test_closing_wakes_the_reader_and_the_writer(ends: tuple[End, End]) -> None:
     one, other = ends
 
