@@ -204,19 +204,19 @@ class Outbox:
         Those that already have an outcome there are left out.
         """
         rows = self._db.execute(
-            "SELECT id, device, header, payload, signature, outcome.packet"
+            "SELECT id, device, header, payload, signature"
             " FROM packet LEFT JOIN outcome"
             " ON outcome.packet = packet.id AND outcome.endpoint = ?"
-            " WHERE done = 0 AND id > ? ORDER BY id LIMIT ?",
+            " WHERE done = 0 AND id > ? AND outcome.packet IS NULL"
+            " ORDER BY id LIMIT ?",
             (endpoint, after, limit),
         )
         packets = []
-        for number, device, header, payload, signature, outcome in rows:
+        for number, device, header, payload, signature in rows:
             if signature is None:
                 break
-            if outcome is None:
-                signed = jws.signing_input(header, _text(payload))
-                packets.append(Packet(number, device, jws.compact(signed, signature)))
+            signed = jws.signing_input(header, _text(payload))
+            packets.append(Packet(number, device, jws.compact(signed, signature)))
         return packets
 
     def finish(
