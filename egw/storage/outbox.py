@@ -117,6 +117,8 @@ class Outbox:
         )
         self._damaged_files = len(list(path.parent.glob(f"{path.name}.damaged-*[0-9]")))
         self._bytes = self._one("SELECT coalesce(sum(length(payload)), 0) FROM packet")
+        self._unreadable: set[int] = set()
+        """Packets whose payload the disk has spoiled; the next `prune` drops them."""
         self._log = structlog.get_logger()
 
     def close(self) -> None:
@@ -185,8 +187,9 @@ class Outbox:
             (after, limit),
         )
         return [
-            Unsigned(number, sn, model, dtype, _text(payload))
+            Unsigned(number, sn, model, dtype, text)
             for number, sn, model, dtype, payload in rows
+            if (text := self._readable(number, payload)) is not None
         ]
 
     def sign(self, packet: int, *, header: str, signature: bytes) -> None:
@@ -213,11 +216,23 @@ class Outbox:
         )
         packets = []
         for number, device, header, payload, signature in rows:
+            text = self._readable(number, payload)
+            if text is None:
+                continue
             if signature is None:
                 break
-            signed = jws.signing_input(header, _text(payload))
+            signed = jws.signing_input(header, text)
             packets.append(Packet(number, device, jws.compact(signed, signature)))
         return packets
+
+    def _readable(self, packet: int, payload: bytes) -> str | None:
+        try:
+            return _text(payload)
+        except (zlib.error, UnicodeDecodeError) as error:
+            if packet not in self._unreadable:
+                self._unreadable.add(packet)
+                self._log.error("packet.damaged", packet=packet, reason=str(error))
+            return None
 
     def finish(
         self, packet: int, endpoint: str, *, reason: str, endpoints: int, now_ms: int
@@ -244,32 +259,45 @@ class Outbox:
     ) -> int:
         """Drop what is done and old, then what is beyond the bounds.
 
-        Delivered packets go first, then the oldest. Returns how many were dropped
-        that some endpoint had not yet got; they are counted and logged.
+        Delivered packets go first, then the oldest, and what cannot be read. Returns
+        how many were dropped that some endpoint had not yet got; they are counted and
+        logged.
         """
         self._delete("done = 1 AND created_ms < ?", now_ms - keep_done_ms)
-        while self._bytes > max_bytes and self._delete("done = 1"):
-            pass
+        self._delete("done = 1", down_to_bytes=max_bytes)
         dropped = self._delete("created_ms < ?", now_ms - max_age_ms)
-        while self._bytes > max_bytes and (oldest := self._delete("1")):
-            dropped += oldest
+        dropped += self._delete("1", down_to_bytes=max_bytes)
+        for packet in self._unreadable:
+            dropped += self._delete("id = ?", packet)
         if dropped:
             self._count("dropped_packets", dropped)
             self._log.warning("outbox.dropped", packets=dropped)
         return dropped
 
-    def _delete(self, where: str, *arguments: int) -> int:
-        """Delete a batch of the oldest packets that match; returns how many went."""
-        rows = self._db.execute(
-            "SELECT id, length(payload) FROM packet"  # noqa: S608 - our own texts
-            f" WHERE {where} ORDER BY id LIMIT {_PRUNE_BATCH}",
-            arguments,
-        ).fetchall()
-        for number, size in rows:
-            self._db.execute("DELETE FROM packet WHERE id = ?", (number,))
-            self._db.execute("DELETE FROM outcome WHERE packet = ?", (number,))
-            self._bytes -= size
-        return len(rows)
+    def _delete(self, where: str, *arguments: int, down_to_bytes: int = -1) -> int:
+        """Delete the oldest packets that match while there is more; returns how many.
+
+        In batches, so that there are never more than a few rows in memory.
+        """
+        deleted = 0
+        while self._bytes > down_to_bytes:
+            rows = self._db.execute(
+                "SELECT id, length(payload) FROM packet"  # noqa: S608 - our own texts
+                f" WHERE {where} ORDER BY id LIMIT {_PRUNE_BATCH}",
+                arguments,
+            ).fetchall()
+            if not rows:
+                break
+            for number, size in rows:
+                if self._bytes > down_to_bytes:
+                    self._forget(number, size)
+                    deleted += 1
+        return deleted
+
+    def _forget(self, packet: int, size: int) -> None:
+        self._db.execute("DELETE FROM packet WHERE id = ?", (packet,))
+        self._db.execute("DELETE FROM outcome WHERE packet = ?", (packet,))
+        self._bytes -= size
 
     def totals(self) -> Totals:
         """Return what is shown of the outbox."""
