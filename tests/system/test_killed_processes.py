@@ -1,0 +1,171 @@
+"""Any process of a gateway may be killed or stand still."""
+
+from __future__ import annotations
+
+import signal
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+from processes import HANG_S, is_running, send, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway_kit import Gateway, Home
+    from site_kit import Devices, Site
+
+pytestmark = pytest.mark.slow
+
+SLACK_S = 5.0
+"""What a machine that is busy with other things may take on top."""
+
+
+@pytest.fixture
+def inverters(home: Home, site: Callable[..., Site]) -> Site:
+    running = site("sungrow", "growatt", "solaredge")
+    home.configure(
+        running.devices.addresses,
+        uplink__endpoints=[running.backend.endpoint],
+        harvest__packet_readings=2,
+        workers__devices=3,
+    )
+    return running
+
+
+def every_device_is_asked_again(devices: Devices) -> None:
+    before = {name: devices.requests(name) for name in devices.names}
+    until(
+        lambda: all(devices.requests(name) > before[name] for name in before),
+        "every device is asked again",
+    )
+
+
+def gaps_ms(stamps: list[tuple[str, int]]) -> list[int]:
+    """Return the distances between the readings of each device."""
+    ordered = sorted(stamps)
+    return [b[1] - a[1] for a, b in pairwise(ordered) if a[0] == b[0]]
+
+
+def test_each_killed_worker_comes_back_alone_and_no_reading_is_lost(
+    home: Home, inverters: Site, start: Callable[[], Gateway]
+) -> None:
+    gateway = start()
+    gateway.until_sampling()
+    recoveries_ms = {}
+
+    for name in gateway.workers():
+        before = gateway.workers()
+        killed_at = time.monotonic()
+        send(signal.SIGKILL, [before[name]])
+        until(lambda pid=before[name]: not is_running(pid), f"{name} is gone")
+        every_device_is_asked_again(inverters.devices)
+        recoveries_ms[name] = round((time.monotonic() - killed_at) * 1000)
+        after = gateway.workers()
+        assert after.pop(name) != before.pop(name)
+        assert after == before
+
+    told = gateway.get("/api/actors")["workers"]
+    print("until all devices were sampled again, ms:", recoveries_ms)
+    print("by the supervisor:", {w["name"]: w["last_recovery_ms"] for w in told})
+    assert max(recoveries_ms.values()) < 1000 * SLACK_S
+    assert gateway.stop() == 0
+    home.drain()
+    journal = inverters.backend.journal()
+    assert max(gaps_ms(journal)) < 1000 * SLACK_S
+    assert inverters.backend.report()["doubled"] == 0
+
+
+def test_a_worker_that_stands_still_is_replaced_when_patience_ends(
+    inverters: Site, start: Callable[[], Gateway], home: Home
+) -> None:
+    gateway = start()
+    gateway.until_sampling()
+    before = gateway.workers()
+    patience_s = {name: 10.0 if "devices" in name else 5.0 for name in before}
+    stopped_at = time.monotonic()
+
+    send(signal.SIGSTOP, before.values())
+
+    replaced_s = {}
+    while len(replaced_s) < len(before):
+        name = until(
+            lambda: next(
+                (
+                    n
+                    for n in before
+                    if n not in replaced_s and not is_running(before[n])
+                ),
+                None,
+            ),
+            "the next worker is replaced",
+        )
+        replaced_s[name] = round(time.monotonic() - stopped_at, 2)
+    every_device_is_asked_again(inverters.devices)
+    print("killed after s:", replaced_s)
+    after = gateway.workers()
+    assert not set(after.values()) & set(before.values())
+    assert all(replaced_s[n] < patience_s[n] + 1 + SLACK_S for n in before), replaced_s
+    silent = {event["worker"] for event in home.events("worker.silent")}
+    assert silent == set(before)
+    assert gateway.stop() == 0
+    home.drain()
+    assert set(inverters.backend.journal()) == set(home.committed())
+    assert inverters.backend.report()["doubled"] == 0
+
+
+def test_a_worker_that_stands_still_takes_no_other_one_along(
+    inverters: Site, start: Callable[[], Gateway]
+) -> None:
+    gateway = start()
+    gateway.until_sampling()
+    before = gateway.workers()
+
+    send(signal.SIGSTOP, [before["signer"]])
+    until(lambda: not is_running(before["signer"]), "the signer is killed")
+
+    after = gateway.workers()
+    assert after.pop("signer") != before.pop("signer")
+    assert after == before
+
+
+def test_no_process_is_left_when_the_main_one_is_killed(
+    inverters: Site, start: Callable[[], Gateway]
+) -> None:
+    gateway = start()
+    gateway.until_sampling()
+    family = gateway.processes()
+    killed_at = time.monotonic()
+
+    send(signal.SIGKILL, [gateway.pid])
+
+    until(lambda: not gateway.processes(), "all ended", within_s=3 + SLACK_S)
+    print(f"{len(family)} processes gone after {time.monotonic() - killed_at:.2f} s")
+    assert family >= {gateway.pid}
+    assert len(family) > 5
+
+
+def test_workers_live_on_without_the_fork_server_and_are_still_replaced(
+    inverters: Site, start: Callable[[], Gateway]
+) -> None:
+    gateway = start()
+    gateway.until_sampling()
+    before = gateway.workers()
+    fork_server = gateway.fork_server()
+    assert fork_server not in (0, gateway.pid)
+
+    send(signal.SIGKILL, [fork_server])
+    until(lambda: not is_running(fork_server), "the fork server is gone")
+    every_device_is_asked_again(inverters.devices)
+    assert gateway.workers() == before
+
+    send(signal.SIGKILL, [before["devices-0"]])
+    until(lambda: not is_running(before["devices-0"]), "the worker is gone")
+    every_device_is_asked_again(inverters.devices)
+    after = gateway.workers()
+    assert after.pop("devices-0") != before.pop("devices-0")
+    assert after == before
+
+    assert gateway.stop() == 0
+    until(lambda: not gateway.processes(), "no orphan is left", within_s=HANG_S)
