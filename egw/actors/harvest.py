@@ -125,6 +125,9 @@ class HarvestActor(Actor[Inbox]):
             case Readings():
                 self._take(message)
             case TellStored(device):
+                # Its former incarnation is gone, and with it all copies but ours.
+                self._buffers.hurry(device)
+                self._flush()
                 self._tell_stored(device)
             case Identity():
                 self._identity = message

@@ -10,6 +10,7 @@ import random
 import uuid
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, assert_never
 
 from egw.actors.cycle import Cycle
@@ -126,8 +127,11 @@ class InverterActor(Actor[Inbox]):
         self.every(_PUBLISH_S, _Publish())
 
     def stopping(self) -> None:
-        """Leave the device to others."""
+        """Leave the device to others; hand over once more what is not stored yet."""
         self._device.close()
+        unstored = tuple(self._unstored)
+        for start in range(0, len(unstored), _UNSTORED_SENT):
+            self._send(unstored[start : start + _UNSTORED_SENT])
         self.log.info(
             "device.released",
             device=self._settings.name,
@@ -300,13 +304,12 @@ class InverterActor(Actor[Inbox]):
         state: DeviceState = "degraded" if incomplete else "online"
         if (state, incomplete) != (self._state, self._reason):
             self._set_state(state, incomplete)
-        self._send_unstored()
+        self._send(tuple(islice(self._unstored, _UNSTORED_SENT)))
 
-    def _send_unstored(self) -> None:
-        first = [r for r, _ in zip(self._unstored, range(_UNSTORED_SENT), strict=False)]
+    def _send(self, readings: tuple[Reading, ...]) -> None:
         self.ref(HARVEST).tell(
             Readings(
-                self._settings.name, self._profile.name, _DTYPE, self._sn, tuple(first)
+                self._settings.name, self._profile.name, _DTYPE, self._sn, readings
             )
         )
 

@@ -59,6 +59,12 @@ class Buffers:
             buffer = self._buffers[message.device] = _Buffer(*head)
         return buffer
 
+    def hurry(self, device: str) -> None:
+        """Let everything that is here of a device be due at once."""
+        for buffer in self._all():
+            if buffer.device == device:
+                buffer.arrivals = dict.fromkeys(buffer.arrivals, float("-inf"))
+
     def due(self, now: float, *, everything: bool = False) -> list[NewPacket]:
         """Return the packets to commit now; they stay here until `committed`."""
         packets = []
