@@ -169,3 +169,28 @@ def test_workers_live_on_without_the_fork_server_and_are_still_replaced(
 
     assert gateway.stop() == 0
     until(lambda: not gateway.processes(), "no orphan is left", within_s=HANG_S)
+
+
+def test_readings_outlive_first_their_device_worker_and_then_the_core(
+    home: Home, site: Callable[..., Site], start: Callable[[], Gateway]
+) -> None:
+    running = site("sungrow")
+    home.configure(
+        running.devices.addresses, uplink__endpoints=[running.backend.endpoint]
+    )
+    gateway = start()
+    until(
+        lambda: gateway.devices()["roof-1"].get("readings_taken", 0) >= 4,
+        "some readings wait for more to fill a packet",
+    )
+
+    for name in ("devices-0", "core"):
+        send(signal.SIGKILL, [gateway.workers()[name]])
+        every_device_is_asked_again(running.devices)
+        gateway.workers()
+    assert gateway.stop() == 0
+    home.drain()
+
+    journal = running.backend.journal()
+    assert len(journal) >= 5
+    assert max(gaps_ms(journal)) < 4000
