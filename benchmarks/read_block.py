@@ -95,7 +95,9 @@ def _measured(port: int) -> dict[str, float]:
         frequency=False,
         slot=0.0,
     )
-    actor = InverterActor(Peers("inverter/bench", clock=SystemClock()), settings=settings)
+    actor = InverterActor(
+        Peers("inverter/bench", clock=SystemClock()), settings=settings
+    )
     actor._start_actor_loop()
     client = ModbusTcpClient("127.0.0.1", port=port, timeout=1, retries=0)
     client.connect()

@@ -44,6 +44,8 @@ class _Outcome:
     startup_ms: float | None
     tree: dict[str, Any]
     processes: list[dict[str, Any]]
+    cpu_before_s: float
+    """What the gateway had used when the measured time began."""
 
 
 class Demo:
@@ -91,6 +93,7 @@ class Demo:
             started_at = time.monotonic()
             startup_ms = self._await_samples(gateway, measurements)
             sampling_since = time.monotonic()
+            cpu_before_s = sum(p["cpu_s"] for p in process_table(gateway.pid, {}))
             try:
                 for state in self._states(gateway, sampling_since):
                     measurements.take(state)
@@ -104,7 +107,9 @@ class Demo:
             processes = process_table(gateway.pid, names)
             if status := gateway.stop():
                 raise DemoError(f"the gateway ended with status {status}")
-        return _Outcome(measurements, seconds, startup_ms, tree, processes)
+        return _Outcome(
+            measurements, seconds, startup_ms, tree, processes, cpu_before_s
+        )
 
     def _await_samples(
         self, gateway: Gateway, measurements: Measurements
@@ -202,6 +207,7 @@ class Demo:
             "recovery_p95_ms": None if recovery_p95 is None else round(recovery_p95, 1),
             "startup_ms": outcome.startup_ms and round(outcome.startup_ms),
             "workers": outcome.processes,
+            "cpu_before_s": round(outcome.cpu_before_s, 2),
         }
         good = not (verdict.lost or duplicated or report["invalid"])
         self._screen.conclude(result, good=good)

@@ -248,6 +248,9 @@ class Supervisor(Actor[Inbox]):
     def _restart(self, child: Child, up_since: float | None) -> None:
         now = self.clock.monotonic()
         child.state = "waiting"
+        if child.suspended:
+            child.due_at = now + _SUSPENDED_S
+            return
         pause_s = child.failures.add(now, up_since=up_since)
         if pause_s is not None:
             child.due_at = now + pause_s
