@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DEVICES = 10
-LONGEST_RUN_S = 4.0
+LONGEST_RUN_S = 5.0
 PACKET_READINGS = 2
 _DRAIN_WITHIN_S = 120.0
 _SESSION_FIELD = 3
