@@ -89,7 +89,9 @@ class UplinkActor(Actor[Inbox]):
         self._queues: dict[str, deque[Packet]] = {}
         self._held: set[int] = set()
         self._posting: dict[str, int] = {}
-        self._done: OrderedDict[int, None] = OrderedDict()
+        """By device: how many failures in a row there were when its post began."""
+        self._done: OrderedDict[int, str] = OrderedDict()
+        """Why it was rejected, empty when it was taken; by packet."""
         self._delivered = self._rejected = self._failed = 0
         self._failures_in_a_row = 0
         self._reason = ""
@@ -131,7 +133,7 @@ class UplinkActor(Actor[Inbox]):
         for packet in packets:
             if packet.id in self._done:
                 # Harvest was restarted before it could write down the outcome.
-                self.ref(HARVEST).tell(Delivered(self._endpoint, packet.id))
+                self._report(packet, self._done[packet.id])
             elif packet.id not in self._held:
                 self._held.add(packet.id)
                 self._queues.setdefault(packet.device, deque()).append(packet)
@@ -146,7 +148,7 @@ class UplinkActor(Actor[Inbox]):
                 return
             if queue and device not in self._posting:
                 self._allowance -= 1
-                self._posting[device] = queue[0].id
+                self._posting[device] = self._failures_in_a_row
                 self._threads.submit(self._post, queue[0])
 
     def _post(self, packet: Packet) -> None:
@@ -170,20 +172,24 @@ class UplinkActor(Actor[Inbox]):
         if message.session != self._session:
             # From a thread that a former incarnation left behind.
             return
-        packet = message.packet
-        self._posting.pop(packet.device, None)
+        failures_before = self._posting.pop(message.packet.device)
         if not message.error:
             self._delivered += 1
-            self._finish(packet)
-            self.ref(HARVEST).tell(Delivered(self._endpoint, packet.id))
+            self._finish(message.packet, "")
         elif message.status in _PACKET_IS_BAD:
             self._rejected += 1
-            self._finish(packet)
-            self.ref(HARVEST).tell(Rejected(self._endpoint, packet.id, message.error))
+            self._finish(message.packet, message.error)
         else:
-            self._failing(message)
+            self._failing(message, failures_before)
 
-    def _finish(self, packet: Packet) -> None:
+    def _report(self, packet: Packet, reason: str) -> None:
+        if reason:
+            self.ref(HARVEST).tell(Rejected(self._endpoint, packet.id, reason))
+        else:
+            self.ref(HARVEST).tell(Delivered(self._endpoint, packet.id))
+
+    def _finish(self, packet: Packet, rejected: str) -> None:
+        self._report(packet, rejected)
         if self._failures_in_a_row:
             self.log.info("uplink.recovered", endpoint=self._endpoint)
         self._failures_in_a_row = 0
@@ -193,27 +199,32 @@ class UplinkActor(Actor[Inbox]):
         queue.popleft()
         if not queue:
             del self._queues[packet.device]
-        self._done[packet.id] = None
+        self._done[packet.id] = rejected
         if len(self._done) > _REMEMBERED:
             self._done.popitem(last=False)
         if len(self._held) <= self._room // 2:
             self._want()
 
-    def _failing(self, message: Posted) -> None:
+    def _failing(self, message: Posted, failures_before: int) -> None:
         if not self._failures_in_a_row:
             self.log.warning(
                 "uplink.failing", endpoint=self._endpoint, error=message.error
             )
         self._failed += 1
-        self._failures_in_a_row += 1
+        # Posts that were under way together count as one failure.
+        self._failures_in_a_row = max(self._failures_in_a_row, failures_before + 1)
         self._reason = message.error
-        pause_s = min(
-            _FIRST_PAUSE_S * 2 ** min(self._failures_in_a_row - 1, 20), _LONGEST_PAUSE_S
-        )
-        pause_s *= random.uniform(0.8, 1.0)  # noqa: S311 - spreads load, no secret
-        if message.retry_after_s is not None:
-            pause_s = max(pause_s, message.retry_after_s)
+        # Another device's packet tries next: this one alone may be the trouble.
+        device = message.packet.device
+        self._queues[device] = self._queues.pop(device)
+        pause_s = self._pause_s(message.retry_after_s)
         self._paused_until = self.clock.monotonic() + pause_s
+
+    def _pause_s(self, retry_after_s: float | None) -> float:
+        doublings = min(self._failures_in_a_row - 1, 20)
+        pause_s = min(_FIRST_PAUSE_S * 2.0**doublings, _LONGEST_PAUSE_S)
+        pause_s *= random.uniform(0.8, 1.0)  # noqa: S311 - spreads load, no secret
+        return float(max(pause_s, retry_after_s or 0.0))
 
     def _publish(self) -> None:
         state: Literal["idle", "delivering", "failing"] = "idle"
