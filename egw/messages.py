@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from egw.runtime.message import Ask, Tell
 
 if TYPE_CHECKING:
@@ -35,8 +37,7 @@ def uplink_name(number: int) -> str:
 # Readings: inverter -> harvest, and back when they are on disk.
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """What one harvest cycle read. A block that could not be read is absent."""
 
     stamp_ms: int
@@ -217,8 +218,7 @@ class OutboxStatus(Tell):
 DeviceState = Literal["connecting", "online", "degraded", "offline"]
 
 
-@dataclass(frozen=True, slots=True)
-class FrequencySamples:
+class FrequencySamples(msgspec.Struct, frozen=True):
     """About a second of samples, in order."""
 
     stamps_ms: tuple[int, ...]

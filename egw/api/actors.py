@@ -35,6 +35,8 @@ class Actors:
         costs = self._costs.of(pids | {tree.main_pid})
         body = asdict(tree)
         body["main"] = {"pid": tree.main_pid} | asdict(costs[tree.main_pid])
+        for shown, actor in zip(body["actors"], tree.actors, strict=True):
+            shown["gauges"] = actor.gauges and actor.gauges._asdict()
         for worker in body["workers"]:
             worker |= asdict(costs.get(worker["pid"], _UNKNOWN))
         return body

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from egw.devices.profile import Function
+import msgspec
+
+from egw.devices.profile import Function
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A run of registers that the device answered in one reply."""
+class Block(msgspec.Struct, frozen=True, gc=False):
+    """A run of registers that the device answered in one reply.
+
+    A struct, because thousands go between processes each second.
+    """
 
     function: Function
     address: int

@@ -36,13 +36,19 @@ _EXCEPTION_BIT = 0x80
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
 
 
-class _HoldingReply(ModbusPDU):
+class _RegistersReply(ModbusPDU):
+    def __str__(self) -> str:
+        """Spare pymodbus the long form, which it makes for each reply it might log."""
+        return "registers"
+
+
+class _HoldingReply(_RegistersReply):
     """Reply to function 3; its words are taken from the frame, not one by one."""
 
     function_code = 3
 
 
-class _InputReply(ModbusPDU):
+class _InputReply(_RegistersReply):
     """Reply to function 4; its words are taken from the frame, not one by one."""
 
     function_code = 4

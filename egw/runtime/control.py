@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from egw.runtime.message import Ask, Tell
 
@@ -75,9 +75,8 @@ class ActorEnded(Tell):
     trace: str
 
 
-@dataclass(frozen=True, slots=True)
-class ActorGauges:
-    """What a mailbox knows of its actor."""
+class ActorGauges(NamedTuple):
+    """What a mailbox knows of its actor. A tuple, for there are many in a beat."""
 
     name: str
     depth: int
@@ -95,7 +94,7 @@ class ActorGauges:
 
 @dataclass(frozen=True, slots=True)
 class Beat(Tell):
-    """From an agent, twice a second: all its actors."""
+    """From an agent, twice a second."""
 
     worker: str
     incarnation: int
@@ -103,6 +102,7 @@ class Beat(Tell):
     """The shortest patience of the worker's actors: how long it may be silent."""
     dead_letters: int
     actors: tuple[ActorGauges, ...]
+    """Those that are overdue; every two seconds all."""
 
 
 @dataclass(frozen=True, slots=True)

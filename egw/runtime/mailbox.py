@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from operator import attrgetter
 from typing import TYPE_CHECKING, Literal
 
 from egw.runtime.clock import SystemClock
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Overflow = Literal["refuse", "oldest"]
 
 _BUCKETS = 32
+_due_at = attrgetter("due_at")
 
 
 class Timer:
@@ -69,6 +71,7 @@ class Mailbox:
         self._closed = False
         self._letters: deque[Letter] = deque()
         self._timers: list[Timer] = []
+        """The next one first."""
         self._busy_since: float | None = None
         self._busy_with: Message | None = None
         self._handling_us = [0] * _BUCKETS
@@ -119,7 +122,7 @@ class Mailbox:
         while True:
             with self._lock:
                 now = self.clock.monotonic()
-                timer = min(self._timers, key=lambda t: t.due_at, default=None)
+                timer = self._timers[0] if self._timers else None
                 if timer is not None and timer.due_at <= now:
                     return self._tick(timer, now)
                 if self._letters:
@@ -135,7 +138,7 @@ class Mailbox:
         self._finish()
         with self._lock:
             now = self.clock.monotonic()
-            timer = min(self._timers, key=lambda t: t.due_at, default=None)
+            timer = self._timers[0] if self._timers else None
             if timer is None or timer.due_at > now:
                 return None
             return self._tick(timer, now)
@@ -173,6 +176,7 @@ class Mailbox:
         with self._lock:
             if not self._closed:
                 self._timers.append(timer)
+                self._timers.sort(key=_due_at)
         return timer
 
     def cancel(self, timer: Timer) -> None:
@@ -188,6 +192,7 @@ class Mailbox:
             self.missed_ticks += missed
             timer.due_at += (missed + 1) * timer.period_s
             due_at += missed * timer.period_s
+            self._timers.sort(key=_due_at)
         else:
             self._timers.remove(timer)
         letter = self._begin(Letter(timer.message), now)

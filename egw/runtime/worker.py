@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from egw.runtime.clock import Clock
 
 BEAT_S = 0.5
+_GAUGES_EVERY = 4
 _EXIT_GUARD_S = 2.0
 _DEFAULT_PATIENCE_S = 5.0
 
@@ -120,6 +121,7 @@ class _Agent:
         self.switchboard = Switchboard(settings.name, incarnation=settings.incarnation)
         self._mailbox = Mailbox(capacity=100_000)
         self._actors: dict[str, Actor[Any]] = {}
+        self._beats = 0
         self._name = agent_name(settings.name)
         self._link = Link(
             sock,
@@ -184,6 +186,8 @@ class _Agent:
 
     def _beat(self) -> None:
         actors = list(self._actors.values())
+        self._beats += 1
+        shown = actors if self._beats % _GAUGES_EVERY == 1 else _overdue(actors)
         patience_s = min(
             (actor.patience_s for actor in actors), default=_DEFAULT_PATIENCE_S
         )
@@ -193,7 +197,7 @@ class _Agent:
                 self.settings.incarnation,
                 patience_s,
                 self.switchboard.dead_letters.total,
-                tuple(_gauges(actor) for actor in actors),
+                tuple(_gauges(actor) for actor in shown),
             )
         )
 
@@ -208,6 +212,10 @@ class _Agent:
             actor.stop()
         for actor in actors:
             actor.ended.wait(_EXIT_GUARD_S)
+
+
+def _overdue(actors: list[Actor[Any]]) -> list[Actor[Any]]:
+    return [actor for actor in actors if actor.mailbox.busy()[0] > actor.patience_s]
 
 
 def _gauges(actor: Actor[Any]) -> ActorGauges:

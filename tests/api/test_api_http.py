@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import told
-from conftest import Gateway
+from served import Gateway
 
 from egw.api import server as server_module
 from egw.api.app import create_app

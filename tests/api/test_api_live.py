@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import told
-from conftest import Gateway
+from served import Gateway
 
 
 def batch(number: int, count: int = 10) -> Any:

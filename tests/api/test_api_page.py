@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import get_args
 
 import pytest
-from conftest import Gateway
+from served import Gateway
 
 from egw.messages import DeviceState, GatewayState
 

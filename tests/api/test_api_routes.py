@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import pytest
 import told
-from conftest import Gateway
+from served import Gateway
 
 from egw.crypto.keys import compact_key, public_key_pem_body
 from egw.runtime import AskTimeout

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import told
-from conftest import Gateway
+from served import Gateway
 
 from egw.runtime import AskTimeout
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 import told
-from conftest import Gateway
+from served import Gateway
 
 from egw import cli_status
 from egw.cli_status import status
