@@ -156,7 +156,7 @@ class HarvestActor(Actor[Inbox]):
         if message.readings and message.readings[0].stamp_ms <= stored_ms:
             self._tell_stored(device)
         self._buffers.add(message, above_ms=stored_ms, now=self.clock.monotonic())
-        if self._buffers.full >= _FLUSH_AT:
+        if self._state == "ok" and self._buffers.full >= _FLUSH_AT:
             self._flush()
             self._request_signatures()
 
@@ -286,13 +286,17 @@ class HarvestActor(Actor[Inbox]):
         uplink = self._uplinks[name]
         if uplink.free <= 0:
             return
-        packets = self._outbox.to_deliver(
+        found = self._outbox.to_deliver(
             uplink.endpoint,
             after=uplink.handed_up_to,
             limit=min(uplink.free, _HANDED_AT_ONCE),
         )
-        if packets:
-            uplink.handed_up_to = packets[-1].id
+        if found:
+            uplink.handed_up_to = found[-1].id
+        # A disk that is full takes no outcomes, but they are known.
+        outcomes = self._uncommitted.outcomes
+        finished = {number for number, at, _ in outcomes if at == uplink.endpoint}
+        if packets := [packet for packet in found if packet.id not in finished]:
             uplink.free -= len(packets)
             self.ref(name).tell(Deliver(tuple(packets)))
 
