@@ -11,6 +11,9 @@ from egw.storage.packet import payload_json
 if TYPE_CHECKING:
     from egw.messages import Reading, Readings
 
+_MOST_READINGS = 1000
+"""For each device, while the disk takes none; the device itself keeps what is newer."""
+
 
 @dataclass(slots=True)
 class _Buffer:
@@ -40,9 +43,11 @@ class Buffers:
         return sum(count // self._packet_readings for count in waiting)
 
     def add(self, message: Readings, *, above_ms: int, now: float) -> None:
-        """Take the readings above `above_ms` that are not here yet."""
+        """Take the readings above `above_ms` that are not here yet, up to a bound."""
         buffer = self._buffer_for(message)
         for reading in message.readings:
+            if len(buffer.readings) >= _MOST_READINGS:
+                return
             stamp_ms = reading.stamp_ms
             if stamp_ms > above_ms and stamp_ms not in buffer.readings:
                 buffer.readings[stamp_ms] = reading
