@@ -35,6 +35,7 @@ class Home:
         self.log = directory / "gateway.log"
         self.config = directory / "egw.toml"
         self.settings: dict[str, Any] = {}
+        self.devices: list[dict[str, Any]] = []
 
     @property
     def url(self) -> str:
@@ -43,6 +44,7 @@ class Home:
 
     def configure(self, devices: Iterable[dict[str, Any]], **settings: Any) -> None:
         """Write the configuration; `uplink__timeout_s=2` is `uplink.timeout_s = 2`."""
+        self.devices = list(devices)
         self.settings = {
             "data_dir": str(self.directory),
             "api__host": "127.0.0.1",
@@ -53,7 +55,7 @@ class Home:
             f"{key.replace('__', '.')} = {json.dumps(value)}"
             for key, value in self.settings.items()
         ]
-        for device in devices:
+        for device in self.devices:
             lines.append("[[device]]")
             lines += [f"{key} = {json.dumps(device[key])}" for key in _DEVICE_KEYS]
         self.config.write_text("\n".join(lines) + "\n")
@@ -164,14 +166,17 @@ class Gateway(Child):
             "every device is sampled",
         )
 
+    def outbox(self) -> dict[str, Any]:
+        """Return the state of the outbox, once it is known."""
+        return until(lambda: self.get("/api/state")["outbox"], "the outbox is known")
+
     def until_delivered(self) -> None:
         """Wait until nothing waits in the outbox, which takes silent devices."""
-
-        def look() -> bool:
-            outbox = self.get("/api/state")["outbox"]
-            return bool(outbox) and outbox["waiting_packets"] == 0
-
-        until(look, "everything is delivered", within_s=2 * HANG_S)
+        until(
+            lambda: self.outbox()["waiting_packets"] == 0,
+            "everything is delivered",
+            within_s=2 * HANG_S,
+        )
 
     def fork_server(self) -> int:
         """Return the pid of the process whose children the workers are."""

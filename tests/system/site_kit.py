@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import urllib3
 
 from egw.demo.children import Child
+from egw.devices.decode import frequency_range
 from egw.devices.loader import find_profile
 
 if TYPE_CHECKING:
@@ -106,12 +107,12 @@ class Devices:
     def pin(self, device: str) -> dict[str, int]:
         """Hold every harvested register at a word of its own; return them.
 
-        No other register of this device has its word, and the registers that name the
-        device stay as they are.
+        No other pinned register of any device has its word. The registers of serial
+        number and frequency stay as they are.
         """
         words = {}
         profile = next(a["profile"] for a in self.addresses if a["name"] == device)
-        start = 1000 + 5000 * self.names.index(device)
+        start = 1000 + 1000 * self.names.index(device)
         for number, (function, address) in enumerate(_pinnable(profile)):
             words[str(address)] = start + number
             place = {"device": device, "function": function, "address": address}
@@ -148,10 +149,11 @@ class Site(Child):
 def _pinnable(profile_name: str) -> Iterator[tuple[str, int]]:
     profile = find_profile(profile_name)
     serial = profile.point(profile.identification.serial or "")
+    kept = (serial, frequency_range(profile))
     for run in profile.harvest:
         for address in range(run.address, run.end):
-            if not (
-                run.function == serial.function
-                and serial.address <= address < serial.end
+            if not any(
+                run.function == part.function and part.address <= address < part.end
+                for part in kept
             ):
                 yield run.function, address
