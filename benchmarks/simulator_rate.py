@@ -26,6 +26,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--connections", type=int, default=8)
     options = parser.parse_args()
+    for name, value in run(options.seconds, options.connections).items():
+        print(f"{name:32} {value:,}")
+
+
+def run(seconds: float = 3.0, connections: int = 8) -> dict[str, float]:
     with subprocess.Popen(
         [*(sys.executable, "-m", "simulators", "inverter"), "--port=0", "--json"],
         stdout=subprocess.PIPE,
@@ -33,11 +38,13 @@ def main() -> None:
         assert simulator.stdout is not None
         device = json.loads(simulator.stdout.readline())["devices"][0]
         before_s = cpu_s(simulator.pid)
-        answered = load(device["port"], options.connections, options.seconds)
+        answered = load(device["port"], connections, seconds)
         used_s = cpu_s(simulator.pid) - before_s
         simulator.terminate()
-    print(f"{answered / options.seconds:,.0f} requests/s measured")
-    print(f"{answered / used_s:,.0f} requests/s for each second of one core")
+    return {
+        "requests_per_s": round(answered / seconds),
+        "requests_per_core_second": round(answered / used_s),
+    }
 
 
 def load(port: int, connections: int, seconds: float) -> int:

@@ -81,8 +81,9 @@ class Child:
 class Site(Child):
     """Simulated devices and a backend."""
 
-    def __init__(self, *, devices: int, gateway: str) -> None:
+    def __init__(self, *, devices: int, gateway: str, profiles: str = "") -> None:
         command = ["simulators", "site", "--json", "--until-eof"]
+        command += ["--profiles", profiles] if profiles else []
         command += ["--devices", str(devices), "--gateway", gateway]
         super().__init__(command, output=subprocess.PIPE)
         line = self.first_line(_ANNOUNCE_WITHIN_S)
@@ -92,6 +93,7 @@ class Site(Child):
         announced = json.loads(line)
         self.devices: list[dict[str, Any]] = announced["devices"]
         self.backend_url: str = announced["backend"]["url"]
+        self.control = (announced["control"]["host"], announced["control"]["port"])
         self.endpoint: str = announced["backend"]["endpoint"]
         self._http = urllib3.PoolManager(retries=False, timeout=30)
 
