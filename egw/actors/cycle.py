@@ -43,7 +43,15 @@ class Cycle:
         self._last_stamp_ms = max(self._last_stamp_ms, stamp_ms)
 
     def begin(self, now: float, wall_ms: int) -> None:
-        """Start a cycle when one is due and the last one is over."""
+        """Start a cycle when one is due and the last one is over.
+
+        One that an outage has interrupted for long is over: what it still lacks would
+        be of another time than what it has.
+        """
+        if self._pending and now - self._started_at > _LONGEST_S:
+            self._missing = f"the cycle took longer than {_LONGEST_S:g} s"
+            self._pending.clear()
+            return
         if now < self._next_at:
             return
         self._next_at += CYCLE_S * (1 + int((now - self._next_at) / CYCLE_S))
@@ -51,7 +59,8 @@ class Cycle:
             return
         self._pending.extend(self.plan.due(now))
         self._blocks = []
-        self._missing = ""
+        # Without a block to ask for, nothing is known to be better than it was.
+        self._missing = "" if self._pending else self.incomplete
         self._started_at = now
         self._stamp_ms = max(wall_ms, self._last_stamp_ms + 1)
 
@@ -86,17 +95,13 @@ class Cycle:
         else:
             self.plan.busy(asked, now)
 
-    def finish(self, now: float) -> Reading | None:
-        """Return the reading when the cycle is over and has any block."""
-        if self._pending and now - self._started_at > _LONGEST_S:
-            self._missing = f"the cycle took longer than {_LONGEST_S:g} s"
-            self._pending.clear()
+    def finish(self) -> Reading | None:
+        """Return the reading when the cycle is over; it may have no block at all."""
         if self._pending or not self._stamp_ms:
             return None
-        blocks, stamp_ms = tuple(self._blocks), self._stamp_ms
+        reading = Reading(self._stamp_ms, tuple(self._blocks))
         self.incomplete = self._missing
         self._blocks, self._stamp_ms = [], 0
-        if not blocks:
-            return None
-        self._last_stamp_ms = stamp_ms
-        return Reading(stamp_ms, blocks)
+        if reading.blocks:
+            self._last_stamp_ms = reading.stamp_ms
+        return reading

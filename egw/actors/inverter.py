@@ -14,10 +14,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, assert_never
 
 from egw.actors.cycle import Cycle
+from egw.actors.requests import registers_to_read, words_to_write
 from egw.actors.sampling import PERIOD_S, Samples
 from egw.actors.settings import DeviceSettings
 from egw.devices.decode import Decoder, frequency_range
-from egw.devices.encode import encode_value
 from egw.devices.loader import find_profile
 from egw.devices.modbus_tcp import ModbusTcp
 from egw.devices.plan import HarvestPlan
@@ -148,11 +148,11 @@ class InverterActor(Actor[Inbox]):
                 self._stored(up_to_ms)
             case _Publish():
                 self._publish()
-            case ReadRegisters(function, address, count):
-                wanted = RegisterRange(function=function, address=address, count=count)
+            case ReadRegisters():
+                wanted = registers_to_read(self._profile, message)
                 return self._read_for_others(wanted).words
-            case WritePoint(key, value):
-                return self._write(key, value)
+            case WritePoint():
+                return self._write(message)
             case _:
                 assert_never(message)
         return None
@@ -273,9 +273,14 @@ class InverterActor(Actor[Inbox]):
         while (block := cycle.next_block(now, until=until)) is not None:
             self._read_block(block, now)
             now = self.clock.monotonic()
-        reading = cycle.finish(now)
-        if reading is not None:
+        reading = cycle.finish()
+        if reading is None:
+            return
+        if reading.blocks:
             self._keep(reading)
+        state: DeviceState = "degraded" if cycle.incomplete else "online"
+        if (state, cycle.incomplete) != (self._state, self._reason):
+            self._set_state(state, cycle.incomplete)
 
     def _read_block(self, wanted: RegisterRange, asked_at: float) -> None:
         try:
@@ -300,10 +305,6 @@ class InverterActor(Actor[Inbox]):
         if len(self._unstored) > _UNSTORED_LIMIT:
             self._unstored.popleft()
             self._readings_dropped += 1
-        incomplete = self._cycle.incomplete
-        state: DeviceState = "degraded" if incomplete else "online"
-        if (state, incomplete) != (self._state, self._reason):
-            self._set_state(state, incomplete)
         self._send(tuple(islice(self._unstored, _UNSTORED_SENT)))
 
     def _send(self, readings: tuple[Reading, ...]) -> None:
@@ -332,31 +333,20 @@ class InverterActor(Actor[Inbox]):
             self._lost(error)
             raise Declined("offline", str(error)) from error
 
-    def _write(self, key: str, value: float) -> float:
-        try:
-            point = self._profile.point(key)
-            words = encode_value(self._profile, point, value)
-        except KeyError:
-            raise Declined(
-                "invalid", f"{self._profile.name} has no point {key}"
-            ) from None
-        except ValueError as error:
-            raise Declined("invalid", str(error)) from error
-        where = RegisterRange(
-            function=point.function, address=point.address, count=point.count
-        )
+    def _write(self, asked: WritePoint) -> float:
+        where, words = words_to_write(self._profile, asked)
         if not self._device.connected:
             raise Declined("offline", f"{self._settings.name} is not connected")
         try:
             self._requests += 1
-            self._device.write(point.address, words)
+            self._device.write(where.address, words)
         except Refused as error:
             raise Declined("modbus", error.name) from error
         except DeviceError as error:
             self._lost(error)
             raise Declined("offline", str(error)) from error
-        written = self._decoder.decode([self._read_for_others(where)]).get(key)
-        return float(written) if isinstance(written, int | float) else value
+        written = self._decoder.decode([self._read_for_others(where)]).get(asked.key)
+        return float(written) if isinstance(written, int | float) else asked.value
 
     # Publishing
 
