@@ -100,6 +100,7 @@ class Measurements:
         return sum(sum(d.readings.values()) for d in self._devices.values())
 
     def _late_ms(self, share: float) -> float | None:
+        """Return a bucket's upper edge; None where it has none, or without samples."""
         total: dict[float, int] = defaultdict(int)
         for buckets in self._lateness.values():
             for edge_ms, count in buckets.items():
@@ -109,7 +110,8 @@ class Measurements:
         for edge_ms in sorted(total):
             seen += total[edge_ms]
             if seen >= wanted:
-                return edge_ms
+                # JSON has no word for infinity.
+                return edge_ms if math.isfinite(edge_ms) else None
         return None
 
 
