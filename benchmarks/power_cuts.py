@@ -68,8 +68,16 @@ class Outcome:
 class PowerCuts:
     """Runs a gateway for random times in one data directory."""
 
-    def __init__(self, directory: Path, *, cuts: int, seed: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        cuts: int,
+        seed: int,
+        longest_run_s: float = LONGEST_RUN_S,
+    ) -> None:
         self._directory = directory
+        self._longest_run_s = longest_run_s
         self._cuts = cuts
         self._chance = random.Random(seed)
         self._port = free_port(0)
@@ -82,7 +90,7 @@ class PowerCuts:
             site = stack.enter_context(Site(devices=DEVICES, gateway=gateway))
             for _ in range(self._cuts):
                 with self._started(site, site.devices) as running:
-                    time.sleep(self._chance.uniform(0.1, LONGEST_RUN_S))
+                    time.sleep(self._chance.uniform(0.1, self._longest_run_s))
                     cut_power(running.pid)
             self._drain(site)
             return self._outcome(site)

@@ -19,7 +19,9 @@ CUTS = 8
 def test_what_was_committed_before_power_cuts_arrives_exactly_once(
     tmp_path: Path,
 ) -> None:
-    outcome = PowerCuts(tmp_path, cuts=CUTS, seed=8).run()
+    cuts = PowerCuts(tmp_path, cuts=CUTS, seed=8, longest_run_s=3)
+
+    outcome = cuts.run()
 
     print(outcome)
     assert outcome.good, outcome

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 PROFILE = "sungrow"
 HARVEST = find_profile(PROFILE).harvest
-SAMPLES = 4
+SAMPLES = 3
 SAMPLE_MS = 2000
 SERIAL = "EGW-REPLAY-1"
 SERIAL_AT = 4989
@@ -101,15 +101,15 @@ def test_the_recorded_words_are_delivered_under_their_registers_and_shown(
     device = gateway.devices()["roof"]
     shown = egw("status", "--url", home.url, "--device", "roof")
 
-    assert points["active_power_w"] == {"value": 1903, "unit": "W"}
+    assert points["active_power_w"] == {"value": 1902, "unit": "W"}
     assert points["grid_frequency_hz"] == {"value": 50.0, "unit": "Hz"}
-    assert (device["power_w"], device["frequency_hz"]) == (1903, 50.0)
+    assert (device["power_w"], device["frequency_hz"]) == (1902, 50.0)
     assert device["sn"] == SERIAL
     assert shown.returncode == 0, shown.stderr
     lines = {
         line.split()[0]: line for line in shown.stdout.splitlines() if line.split()
     }
-    assert any("1903" in line and "W" in line for line in lines.values()), shown.stdout
+    assert any("1902" in line and "W" in line for line in lines.values()), shown.stdout
     assert any("50" in line and "Hz" in line for line in lines.values()), shown.stdout
 
     assert gateway.stop() == 0

@@ -48,7 +48,7 @@ def gateway(
         running.devices.addresses,
         uplink__endpoints=[running.backend.endpoint],
         backend__url=running.backend.url,
-        harvest__packet_readings=2,
+        harvest__packet_readings=1,
     )
     gateway = start()
     until(lambda: gateway.outbox()["delivered_packets"] >= 2, "packets were delivered")
