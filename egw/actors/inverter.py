@@ -48,8 +48,10 @@ _TELL_GATEWAY_EVERY = 5
 _SHORTEST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _STAMP_PATIENCE_S = 2.0
+_PATIENCE_MARGIN_S = 2.0
 _UNSTORED_LIMIT = 600
 _UNSTORED_SENT = 100
+_IDENTITY_REFUSALS = 20
 _FREQUENCY_REFUSALS = 3
 _FREQUENCY_REST_S = 30.0
 _NO_SUCH_REGISTERS = (1, 2, 3)
@@ -96,9 +98,15 @@ class InverterActor(Actor[Inbox]):
             manners=self._profile.manners,
         )
         self._gap_s = self._profile.manners.gap_ms / 1000
+        # One tick may connect, identify, sample and read a block, each at its slowest.
+        slowest_s = (
+            4 * settings.timeout_s + self._profile.manners.connect_delay_ms / 1000
+        )
+        self.patience_s = max(type(self).patience_s, slowest_s + _PATIENCE_MARGIN_S)  # type: ignore[misc] # a device's own
         self._state: DeviceState = "connecting"
         self._reason = ""
         self._sn = ""
+        self._identity_refusals = 0
         self._session = uuid.uuid4().hex
         self._since_ms = 0
         self._requests = self._failures = 0
@@ -159,40 +167,49 @@ class InverterActor(Actor[Inbox]):
 
     def _tick(self) -> None:
         due_at = self.mailbox.due_at or self.clock.monotonic()
+        taken = self._samples.taken
         try:
             if not self._device.connected:
                 self._connect()
+            if not self._sn:
+                self._identify()
             self._sample(due_at)
-            self._harvest(due_at + PERIOD_S - self._gap_s)
+            if self._sn:
+                self._harvest(due_at + PERIOD_S - self._gap_s)
         except DeviceError as error:
             self._lost(error)
+        if self._settings.frequency and self._samples.taken == taken:
+            self._samples.empty += 1
 
     # Connection
 
     def _connect(self) -> None:
         if self.clock.monotonic() < self._retry_at:
-            self._samples.empty += 1
             raise _Waiting
         self._device.connect()
-        if not self._sn:
-            self._sn = self._identified()
-            self.log.info("device.identified", sn=self._sn)
 
-    def _identified(self) -> str:
-        """Return the serial number: the device's, else the configured one."""
+    def _identify(self) -> None:
+        """Find out the serial number: the device's, else the configured one."""
+        sn = self._serial_number()
+        if sn is None and self._identity_refusals < _IDENTITY_REFUSALS:
+            self._identity_refusals += 1
+            return
+        self._sn = sn or self._settings.sn or self._settings.name
+        self.log.info("device.identified", sn=self._sn)
+
+    def _serial_number(self) -> str | None:
+        """Return the device's own, empty when it has none, None when it is busy."""
         key = self._profile.identification.serial
-        if key is not None:
-            point = self._profile.point(key)
-            where = RegisterRange(
-                function=point.function, address=point.address, count=point.count
-            )
-            try:
-                sn = self._decoder.decode([self._read(where)]).get(key, "")
-            except Refused:
-                sn = ""
-            if sn:
-                return str(sn)
-        return self._settings.sn or self._settings.name
+        if key is None:
+            return ""
+        point = self._profile.point(key)
+        where = RegisterRange(
+            function=point.function, address=point.address, count=point.count
+        )
+        try:
+            return str(self._decoder.decode([self._read(where)]).get(key, ""))
+        except Refused as error:
+            return "" if error.exception_code in _NO_SUCH_REGISTERS else None
 
     def _read(self, wanted: RegisterRange) -> Block:
         self._requests += 1
@@ -245,18 +262,12 @@ class InverterActor(Actor[Inbox]):
         except Refused:
             self._frequency_refused(now)
             return
-        except DeviceError:
-            self._samples.empty += 1
-            raise
         self._frequency_refusals = 0
-        if hz is None:
-            self._samples.empty += 1
-        else:
+        if hz is not None:
             late_s = self._device.sent_at_s - due_at
             self._samples.add(self.clock.wall_ms(), hz, late_s)
 
     def _frequency_refused(self, now: float) -> None:
-        self._samples.empty += 1
         self._failures += 1
         self._frequency_refusals += 1
         if self._frequency_refusals >= _FREQUENCY_REFUSALS:
