@@ -2,7 +2,7 @@
 
     python -m benchmarks.runtime
 
-A tell counts when it was handled. Tells are sent in windows: after each 1,000 an ask
+A tell counts when it was handled. Tells are sent in windows: after each 5,000 an ask
 waits until they are handled, which bounds what is on the way and proves the order.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ASKS = 5_000
 TELLS = 100_000
-WINDOW = 1_000
+WINDOW = 5_000
 ROUNDS = 3
 
 ACTOR = "benchmarks.runtime_actors:Bench"

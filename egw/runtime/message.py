@@ -11,8 +11,10 @@ A concrete message is a frozen, slotted dataclass:
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import threading
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from pykka import ActorDeadError
@@ -20,15 +22,36 @@ from pykka import ActorDeadError
 from egw.runtime.errors import ActorDown, ActorError, AskTimeout, PeerFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 R = TypeVar("R")
 
 
+_VALUES_OF: dict[type[Message], Callable[[Any], tuple[Any, ...]]] = {}
+
+
+def _values(message: Message) -> tuple[Any, ...]:
+    kind = type(message)
+    if kind not in _VALUES_OF:
+        _VALUES_OF[kind] = _getter([f.name for f in dataclasses.fields(kind)])  # type: ignore[arg-type]
+    return _VALUES_OF[kind](message)
+
+
+def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda message: tuple(getattr(message, name) for name in names)
+
+
 class Message:
-    """What crosses an actor boundary. Immutable."""
+    """What crosses an actor boundary. Immutable; a dataclass without init=False."""
 
     __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as class and values: half the cost of what dataclasses do."""
+        return type(self), _values(self)
 
 
 class Tell(Message):
