@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import asyncio
+import struct
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from scripted_device import PROFILE
+from waiting_for import HANG_S
+
+from egw.actors.inverter import InverterActor
+from egw.actors.settings import DeviceSettings
+from egw.messages import API, HARVEST, DeviceStatus, Live, Reading, Readings, Stored
+from egw.testing import Peers, run_due
+from simulators.faults import changed
+from simulators.modbus_server import ModbusServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TIMEOUT_S = 0.15
+
+
+class TellingRegisters:
+    """Each register holds a word that says which one it is; 50 is a frequency."""
+
+    def word(self, address: int) -> int:
+        return {50: 4998}.get(address, (address * 7 + 1) % 65536)
+
+    def read(self, function: str, address: int, count: int) -> bytes:
+        words = [self.word(a) for a in range(address, address + count)]
+        return struct.pack(f">{count}H", *words)
+
+    def write(self, address: int, data: bytes) -> None:
+        raise AssertionError("nothing was to be written")
+
+
+class Roof:
+    """A simulated device on a real socket and the actor that reads it."""
+
+    def __init__(self, directory: Path) -> None:
+        (directory / "tiny.yaml").write_text(PROFILE)
+        self.registers = TellingRegisters()
+        self.server = ModbusServer("roof", self.registers)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self._run(self.server.start("127.0.0.1", 0))
+        self.peers = Peers("inverter/roof")
+        self.actor = InverterActor(
+            self.peers,
+            settings=DeviceSettings(
+                name="roof",
+                profile="tiny",
+                host="127.0.0.1",
+                port=self.server.port,
+                unit=1,
+                timeout_s=TIMEOUT_S,
+                sn="",
+                frequency=True,
+                slot=0.0,
+                profiles_dir=directory,
+            ),
+        )
+        self.actor.started()
+        self.actor.receive(Stored(0))
+
+    def _run(self, coroutine: Any) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(HANG_S)
+
+    def suffer(self, **change: Any) -> None:
+        """Let the device have these faults; None ends them all."""
+        faults = changed(self.server.faults, change or None)
+        self._run(self.server.set_faults(faults))
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(seconds * 10)):
+            self.peers.clock.advance(0.1)
+            run_due(self.actor)
+
+    def readings(self) -> list[Reading]:
+        tells = self.peers.probe(HARVEST).tells
+        found = {
+            reading.stamp_ms: reading
+            for message in tells
+            if isinstance(message, Readings)
+            for reading in message.readings
+        }
+        tells.clear()
+        self.actor.receive(Stored(max(found, default=0)))
+        return list(found.values())
+
+    def wrong_words(self) -> list[str]:
+        """Take all that was read; returns what was not the register's own word."""
+        wrong = [
+            f"{block.address + offset} holds {word}"
+            for reading in self.readings()
+            for block in reading.blocks
+            for offset, word in enumerate(block.words)
+            if word != self.registers.word(block.address + offset)
+        ]
+        lives = self.peers.probe(API).tells
+        samples = [m.frequency.hz for m in lives if isinstance(m, Live)]
+        wrong += [f"{hz} Hz" for batch in samples for hz in batch if hz != 49.98]
+        lives.clear()
+        return wrong
+
+    @property
+    def status(self) -> DeviceStatus:
+        return self.actor._status()
+
+    def close(self) -> None:
+        self.actor.stopping()
+
+        async def end() -> None:
+            self.server.close()
+            await asyncio.sleep(0.01)
+
+        self._run(end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(HANG_S)
+        self._loop.close()
+
+
+@pytest.fixture
+def roof(tmp_path: Path) -> Iterator[Roof]:
+    roof = Roof(tmp_path)
+    yield roof
+    roof.close()
+
+
+def test_a_real_connection_is_sampled_and_harvested(roof: Roof) -> None:
+    roof.run(5)
+
+    assert roof.status.state == "online"
+    assert roof.status.samples_taken == 50
+    assert roof.status.readings_taken in (5, 6)
+    assert roof.server.counters.connections == 1
+    assert roof.wrong_words() == []
+
+
+TROUBLES: list[dict[str, Any]] = [
+    {"previous_reply": True},
+    {"wrong_transaction_id": True},
+    {"garbage": True},
+    {"truncate": True},
+    {"silent": True},
+    {"drop": True},
+    {"latency_ms": 1000 * TIMEOUT_S + 50},
+    {"exception": 11},
+]
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda t: next(iter(t)))
+def test_whatever_it_answers_never_is_a_value_under_a_wrong_register(
+    trouble: dict[str, Any], roof: Roof
+) -> None:
+    roof.run(2)
+    assert roof.wrong_words() == []
+
+    roof.suffer(**trouble)
+    roof.run(8)
+    assert roof.wrong_words() == []
+    assert roof.status.state in ("degraded", "offline")
+
+    roof.suffer()
+    taken = roof.status.readings_taken
+    roof.run(40)
+    assert roof.wrong_words() == []
+    assert roof.status.state == "online"
+    assert roof.status.readings_taken > taken + 3
+
+
+def test_all_troubles_at_once_cost_readings_and_never_put_a_wrong_one(
+    roof: Roof,
+) -> None:
+    roof.suffer(
+        previous_reply=0.1,
+        wrong_transaction_id=0.1,
+        garbage=0.1,
+        truncate=0.05,
+        silent=0.05,
+        drop=0.1,
+        jitter_ms=10,
+    )
+
+    roof.run(12)
+
+    assert roof.wrong_words() == []
+    assert roof.status.samples_taken > 0
+    roof.suffer()
+    roof.run(35)
+    assert roof.wrong_words() == []
+    assert roof.status.state == "online"
+
+
+def test_a_block_that_the_device_refuses_leaves_the_others(roof: Roof) -> None:
+    roof.suffer(refuse=[{"function": "input", "address": 200, "count": 2, "code": 2}])
+
+    roof.run(10)
+
+    status = roof.status
+    assert status.samples_taken == 100
+    assert status.readings_taken in (10, 11)
+    assert status.quarantined == 2
+    last = roof.readings()[-1]
+    assert [block.address for block in last.blocks] == [100, 300]
+
+
+def test_a_device_that_is_switched_off_and_on_is_back(roof: Roof) -> None:
+    roof.run(2)
+    roof.suffer(off=True)
+    roof.run(10)
+    assert roof.status.state == "offline"
+    assert f"127.0.0.1:{roof.server.port}" in roof.status.reason
+
+    roof.suffer(off=False)
+    roof.run(6)
+
+    assert roof.status.state == "online"
+    assert roof.wrong_words() == []
+
+
+def test_a_device_that_bears_one_connection_never_sees_two(roof: Roof) -> None:
+    roof.suffer(single_connection=True, drop=0.1)
+
+    roof.run(20)
+
+    assert roof.server.counters.connections > 2
+    assert roof.server.counters.refused_connections == 0
+
+
+def test_at_the_end_the_connection_is_closed(roof: Roof) -> None:
+    roof.run(1)
+    assert len(roof.server.connections) == 1
+
+    roof.actor.stopping()
+
+    def gone() -> bool:
+        return not roof.server.connections
+
+    deadline = threading.Event()
+    for _ in range(round(HANG_S / 0.01)):
+        if gone():
+            break
+        deadline.wait(0.01)
+    assert gone()
