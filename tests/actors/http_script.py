@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 import threading
 from dataclasses import dataclass
@@ -53,6 +54,8 @@ class HttpScript:
     def __init__(self, *script: Answer) -> None:
         self.received: list[Received] = []
         self.connections = 0
+        self.closed = 0
+        """Connections that the server has closed."""
         self.closing = threading.Event()
         """Set at the end, for answers that wait."""
         self._script = list(script) or [reply()]
@@ -97,20 +100,26 @@ class HttpScript:
             self._threads[-1].start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            file = connection.makefile("rb")
-            with file:
-                for request in _requests(file):
-                    with self._lock:
-                        self.received.append(request)
-                        answer = self._script[0]
-                        if len(self._script) > 1:
-                            self._script.pop(0)
-                    if not answer(connection):
-                        return
+        with (
+            connection,
+            contextlib.suppress(OSError),
+            connection.makefile("rb") as file,
+        ):
+            self._talk(connection, file)
+        self.closed += 1
+
+    def _talk(self, connection: socket.socket, file: io.BufferedReader) -> None:
+        for request in _requests(file):
+            with self._lock:
+                self.received.append(request)
+                answer = self._script[0]
+                if len(self._script) > 1:
+                    self._script.pop(0)
+            if not answer(connection):
+                return
 
 
-def _requests(file: socket.SocketIO) -> Iterator[Received]:
+def _requests(file: io.BufferedReader) -> Iterator[Received]:
     while first := file.readline():
         lines = [first]
         while lines[-1] != b"\r\n":

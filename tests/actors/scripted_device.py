@@ -196,7 +196,7 @@ class Sampling:
     def gateway_was_told(self) -> list[str]:
         """Take the states that the gateway was told."""
         tells = self.peers.probe(GATEWAY).tells
-        found = [m.state for m in tells if isinstance(m, DeviceStatus)]
+        found: list[str] = [m.state for m in tells if isinstance(m, DeviceStatus)]
         tells.clear()
         return found
 

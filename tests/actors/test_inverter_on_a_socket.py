@@ -111,6 +111,10 @@ class Roof:
     def status(self) -> DeviceStatus:
         return self.actor._status()
 
+    @property
+    def state(self) -> str:
+        return self.status.state
+
     def close(self) -> None:
         self.actor.stopping()
 
@@ -134,7 +138,7 @@ def roof(tmp_path: Path) -> Iterator[Roof]:
 def test_a_real_connection_is_sampled_and_harvested(roof: Roof) -> None:
     roof.run(5)
 
-    assert roof.status.state == "online"
+    assert roof.state == "online"
     assert roof.status.samples_taken == 50
     assert roof.status.readings_taken in (5, 6)
     assert roof.server.counters.connections == 1
@@ -163,13 +167,13 @@ def test_whatever_it_answers_never_is_a_value_under_a_wrong_register(
     roof.suffer(**trouble)
     roof.run(8)
     assert roof.wrong_words() == []
-    assert roof.status.state in ("degraded", "offline")
+    assert roof.state in ("degraded", "offline")
 
     roof.suffer()
     taken = roof.status.readings_taken
     roof.run(40)
     assert roof.wrong_words() == []
-    assert roof.status.state == "online"
+    assert roof.state == "online"
     assert roof.status.readings_taken > taken + 3
 
 
@@ -193,7 +197,7 @@ def test_all_troubles_at_once_cost_readings_and_never_put_a_wrong_one(
     roof.suffer()
     roof.run(35)
     assert roof.wrong_words() == []
-    assert roof.status.state == "online"
+    assert roof.state == "online"
 
 
 def test_a_block_that_the_device_refuses_leaves_the_others(roof: Roof) -> None:
@@ -213,13 +217,13 @@ def test_a_device_that_is_switched_off_and_on_is_back(roof: Roof) -> None:
     roof.run(2)
     roof.suffer(off=True)
     roof.run(10)
-    assert roof.status.state == "offline"
+    assert roof.state == "offline"
     assert f"127.0.0.1:{roof.server.port}" in roof.status.reason
 
     roof.suffer(off=False)
     roof.run(6)
 
-    assert roof.status.state == "online"
+    assert roof.state == "online"
     assert roof.wrong_words() == []
 
 

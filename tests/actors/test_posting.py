@@ -102,6 +102,7 @@ def test_a_kept_connection_that_the_server_has_closed_is_replaced(
 ) -> None:
     endpoint.answer_with(raw(HEAD + b"Content-Length: 2\r\n\r\nOK"), reply())
     post(poster, endpoint)
+    until(lambda: endpoint.closed == 1)
 
     answer = post(poster, endpoint)
 

@@ -81,6 +81,10 @@ class Delivering:
         return [told.packet for told in tells if isinstance(told, Delivered)]
 
     @property
+    def state(self) -> str:
+        return self.status.state
+
+    @property
     def status(self) -> UplinkStatus:
         for name in (API, GATEWAY):
             self.peers.probe(name).tells.clear()
@@ -277,7 +281,7 @@ def test_what_may_pass_is_repeated_with_the_same_bytes_until_it_is_taken(
 
     uplink.tick()
     assert uplink.delivered == []
-    assert uplink.status.state == "failing"
+    assert uplink.state == "failing"
     assert uplink.status.reason
     uplink.tick(0.6)
     uplink.tick(1.1)
@@ -285,7 +289,7 @@ def test_what_may_pass_is_repeated_with_the_same_bytes_until_it_is_taken(
     assert uplink.numbers == [1, 1, 1, 2]
     assert len(set(uplink.endpoint.bodies[:3])) == 1
     assert uplink.delivered == [1, 2]
-    assert uplink.status.state == "idle"
+    assert uplink.state == "idle"
     assert (uplink.status.delivered, uplink.status.failed) == (2, 2)
 
 
@@ -409,9 +413,9 @@ def test_an_endpoint_that_hangs_costs_a_timeout_and_not_the_actor(
     uplink.deliver(packet(1))
     uplink.pass_time()
 
-    assert uplink.status.state == "delivering"
+    assert uplink.state == "delivering"
     assert "timed out" in uplink.one_ends().error
-    assert uplink.status.state == "failing"
+    assert uplink.state == "failing"
     uplink.tick(0.6)
     assert uplink.delivered == [1]
 
