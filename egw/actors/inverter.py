@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, assert_never
 
 from egw.actors.cycle import Cycle
-from egw.actors.requests import registers_to_read, words_to_write
+from egw.actors.requests import registers_of, registers_to_read, words_to_write
 from egw.actors.sampling import PERIOD_S, Samples
 from egw.actors.settings import DeviceSettings
 from egw.devices.decode import Decoder, frequency_range
@@ -88,6 +88,7 @@ class InverterActor(Actor[Inbox]):
         super().__init__(context)
         self._settings = settings
         self._profile = find_profile(settings.profile, settings.profiles_dir)
+        manners = self._profile.manners
         self._decoder = Decoder(self._profile)
         self._frequency_at = frequency_range(self._profile)
         self._device: Transport = transport or ModbusTcp(
@@ -95,13 +96,11 @@ class InverterActor(Actor[Inbox]):
             settings.port,
             unit=settings.unit,
             timeout_s=settings.timeout_s,
-            manners=self._profile.manners,
+            manners=manners,
         )
-        self._gap_s = self._profile.manners.gap_ms / 1000
+        self._gap_s = manners.gap_ms / 1000
         # One tick may connect, identify, sample and read a block, each at its slowest.
-        slowest_s = (
-            4 * settings.timeout_s + self._profile.manners.connect_delay_ms / 1000
-        )
+        slowest_s = 4 * settings.timeout_s + manners.connect_delay_ms / 1000
         self.patience_s = max(type(self).patience_s, slowest_s + _PATIENCE_MARGIN_S)  # type: ignore[misc] # a device's own
         self._state: DeviceState = "connecting"
         self._reason = ""
@@ -202,10 +201,7 @@ class InverterActor(Actor[Inbox]):
         key = self._profile.identification.serial
         if key is None:
             return ""
-        point = self._profile.point(key)
-        where = RegisterRange(
-            function=point.function, address=point.address, count=point.count
-        )
+        where = registers_of(self._profile.point(key))
         try:
             return str(self._decoder.decode([self._read(where)]).get(key, ""))
         except Refused as error:

@@ -9,7 +9,7 @@ from egw.devices.profile import RegisterRange
 from egw.runtime import Refused
 
 if TYPE_CHECKING:
-    from egw.devices.profile import Profile
+    from egw.devices.profile import Point, Profile
     from egw.messages import ReadRegisters, WritePoint
 
 _ADDRESSES = 65536
@@ -45,7 +45,11 @@ def words_to_write(
         raise Refused("invalid", f"{profile.name} has no point {asked.key}") from None
     except ValueError as error:
         raise Refused("invalid", str(error)) from error
-    where = RegisterRange(
+    return registers_of(point), words
+
+
+def registers_of(point: Point) -> RegisterRange:
+    """Return the registers that a point takes."""
+    return RegisterRange(
         function=point.function, address=point.address, count=point.count
     )
-    return where, words
