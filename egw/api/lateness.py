@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-BUCKETS = 500
+BUCKETS = 5000
 BUCKETS_PER_MS = 10
 
 
 class Lateness:
-    """A histogram with buckets of 0.1 ms from 0 to 50 ms, and one for what is later."""
+    """A histogram with buckets of 0.1 ms from 0 to 500 ms, and one for what is later."""
 
     def __init__(self) -> None:
         self._counts = [0] * (BUCKETS + 1)
@@ -28,7 +28,7 @@ class Lateness:
     def quantile_ms(self, share: float) -> float | None:
         """Return the upper edge of the bucket that `share` of the samples reach.
 
-        The largest lateness where that lies beyond 50 ms; None without a sample.
+        The largest lateness where that lies beyond 500 ms; None without a sample.
         """
         wanted = share * self.samples
         reached = 0
