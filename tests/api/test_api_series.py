@@ -48,8 +48,8 @@ def test_the_newest_sample_of_an_empty_series_is_none() -> None:
 def test_lateness_beyond_the_last_bucket_is_told_by_the_largest() -> None:
     lateness = Lateness()
 
-    lateness.add([0.0] * 50 + [-0.2] * 10 + [60.0] * 39 + [123.456])
+    lateness.add([0.0] * 50 + [-0.2] * 10 + [600.0] * 39 + [1234.5])
 
     assert lateness.quantile_ms(0.5) == 0.1
-    assert lateness.quantile_ms(0.99) == 123.456
+    assert lateness.quantile_ms(0.99) == 1234.5
     assert lateness.buckets() == {"0.1": 60, "inf": 40}
