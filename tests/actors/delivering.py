@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from http_script import HttpScript, reply
 from waiting_for import until
@@ -19,9 +19,6 @@ from egw.messages import (
     UplinkStatus,
 )
 from egw.testing import Peers, run_due
-
-if TYPE_CHECKING:
-    pass
 
 NAME = "uplink/1"
 
