@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _PRELOAD = ("egw.preload",)
+_LOOK_FOR_SIGNALS_S = 0.5
 
 
 class GatewayError(Exception):
@@ -73,9 +74,11 @@ def run(config: Config, *, until_eof: bool = False) -> int:
         if until_eof:
             threading.Thread(target=_stop_at_eof, args=(system,), daemon=True).start()
         system.start()
-        status = system.wait()
+        # A signal that comes just before a wait begins is not seen until it ends.
+        while (status := system.wait(_LOOK_FOR_SIGNALS_S)) is None:
+            continue
     structlog.get_logger().info("gateway.ended", status=status)
-    return status or 0
+    return status
 
 
 def _stop_at_eof(system: System) -> None:
