@@ -32,7 +32,7 @@ PROFILES = (
     *("solaredge", "sungrow", "solaredge", "sungrow"),
     *("growatt", "solaredge", "sungrow", "growatt"),
 )
-REFUSED = {"function": "holding", "address": 40121, "count": 70, "code": 2}
+REFUSED = range(40121, 40191)
 
 
 @pytest.fixture
@@ -56,7 +56,8 @@ def suffer(devices: Devices) -> None:
     devices.suffer(GARBAGE, garbage=0.3)
     devices.suffer(WRONG_REPLY, wrong_transaction_id=0.2, previous_reply=0.2)
     devices.suffer(CUT_REPLY, truncate=0.2, drop=0.1, silent=0.05)
-    devices.suffer(REFUSES, refuse=[REFUSED])
+    block = {"address": REFUSED.start, "count": len(REFUSED), "code": 2}
+    devices.suffer(REFUSES, refuse=[block | {"function": "holding"}])
 
 
 def test_no_trouble_of_a_device_puts_a_value_under_a_wrong_register(
@@ -125,7 +126,7 @@ def check_what_is_complete(
     words: dict[str, Words],
     healed_at_ms: float,
 ) -> None:
-    refused = {str(a) for a in range(REFUSED["address"], REFUSED["address"] + 70)}
+    refused = set(map(str, REFUSED))
     for name in devices.names:
         serial = devices.serial(name)
         complete = set(words[serial])

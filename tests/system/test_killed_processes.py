@@ -42,6 +42,10 @@ def every_device_is_asked_again(devices: Devices) -> None:
     )
 
 
+def until_gone(pid: int) -> None:
+    until(lambda: not is_running(pid), "the killed process is gone")
+
+
 def gaps_ms(stamps: list[tuple[str, int]]) -> list[int]:
     """Return the distances between the readings of each device."""
     ordered = sorted(stamps)
@@ -59,7 +63,7 @@ def test_each_killed_worker_comes_back_alone_and_no_reading_is_lost(
         before = gateway.workers()
         killed_at = time.monotonic()
         send(signal.SIGKILL, [before[name]])
-        until(lambda pid=before[name]: not is_running(pid), f"{name} is gone")
+        until_gone(before[name])
         every_device_is_asked_again(inverters.devices)
         recoveries_ms[name] = round((time.monotonic() - killed_at) * 1000)
         after = gateway.workers()
@@ -142,12 +146,12 @@ def test_workers_live_on_without_the_fork_server_and_are_still_replaced(
     assert fork_server not in (0, gateway.pid)
 
     send(signal.SIGKILL, [fork_server])
-    until(lambda: not is_running(fork_server), "the fork server is gone")
+    until_gone(fork_server)
     every_device_is_asked_again(inverters.devices)
     assert gateway.workers() == before
 
     send(signal.SIGKILL, [before["devices-0"]])
-    until(lambda: not is_running(before["devices-0"]), "the worker is gone")
+    until_gone(before["devices-0"])
     every_device_is_asked_again(inverters.devices)
     after = gateway.workers()
     assert after.pop("devices-0") != before.pop("devices-0")

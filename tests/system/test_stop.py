@@ -87,10 +87,14 @@ def test_a_silent_device_and_a_hanging_backend_do_not_hold_up_a_stop(
     assert set(inverters.backend.journal()) == set(committed)
 
 
+@pytest.mark.parametrize("events", range(1, 7))
 def test_a_gateway_that_is_stopped_while_it_starts_ends_in_order(
-    home: Home, inverters: Site, start: Callable[[], Gateway]
+    home: Home, inverters: Site, start: Callable[[], Gateway], events: int
 ) -> None:
     gateway = start()
-    until(lambda: home.log.read_bytes(), "the first event is logged")
+    until(
+        lambda: home.log.read_bytes().count(b"\n") >= events,
+        "so many events are logged",
+    )
 
     stopped(gateway)
