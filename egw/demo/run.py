@@ -119,11 +119,7 @@ class Demo:
         """Wait until every device is sampled; return how long the first one took."""
         self._screen.say(f"Starting a gateway for {self._devices} simulated devices.")
         live = gateway.patient_get("/api/live", 30)
-        if gateway.patient_get("/api/crypto", 30)["serialNumber"] != self._serial:
-            raise DemoError(
-                f"another gateway answers on port {self._port}; "
-                "name a free port with --port"
-            )
+        self._check_it_is_ours(gateway)
         while not _stamps_ms(live):
             time.sleep(0.05)
             live = gateway.patient_get("/api/live")
@@ -135,6 +131,13 @@ class Demo:
             measurements.take(gateway.patient_get("/api/state?lateness=buckets"))
             time.sleep(0.1)
         return first_ms - gateway.started_at_ms
+
+    def _check_it_is_ours(self, gateway: Gateway) -> None:
+        if gateway.patient_get("/api/crypto", 30)["serialNumber"] != self._serial:
+            raise DemoError(
+                f"another gateway answers on port {self._port}; "
+                "name a free port with --port"
+            )
 
     def _states(self, gateway: Gateway, since: float) -> Iterator[dict[str, Any]]:
         end = since + self._seconds if self._seconds is not None else float("inf")
@@ -156,6 +159,7 @@ class Demo:
         config.write_text(self._config(directory, site, []))
         self._screen.say("Delivering what is left ...")
         with Gateway(config, port=self._port, log=log) as gateway:
+            self._check_it_is_ours(gateway)
             deadline = time.monotonic() + _DRAIN_WITHIN_S
             while time.monotonic() < deadline:
                 outbox = gateway.patient_get("/api/state", 30)["outbox"]
