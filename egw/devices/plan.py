@@ -11,8 +11,11 @@ from egw.devices.profile import Profile, RegisterRange
 REFUSED_REST_S = 300.0
 """Rest of a block that is refused and cannot be cut."""
 
-BUSY_REST_S = 30.0
-"""Rest of a block that the device was too busy for `BUSY_LIMIT` times in a row."""
+BUSY_REST_S = 5.0
+"""Rest of a block that the device was too busy for `BUSY_LIMIT` times in a row.
+
+Short, because a bad line looks the same, and its end must not go unnoticed.
+"""
 
 BUSY_LIMIT = 3
 

@@ -117,17 +117,17 @@ def test_a_busy_device_is_asked_for_the_whole_block_again() -> None:
     assert plan.due(2) == (span(0, 10),)
 
 
-def test_a_block_busy_three_times_is_asked_every_thirty_seconds() -> None:
+def test_a_block_busy_three_times_is_asked_every_five_seconds() -> None:
     plan = HarvestPlan([span(0, 10)], 125)
     for now_s in (0, 1, 2):
         plan.busy(span(0, 10), now_s)
 
-    assert plan.due(31.9) == ()
-    assert plan.due(32) == (span(0, 10),)
+    assert plan.due(6.9) == ()
+    assert plan.due(7) == (span(0, 10),)
 
-    plan.busy(span(0, 10), 32)
-    assert plan.due(61.9) == ()
-    assert plan.due(62) == (span(0, 10),)
+    plan.busy(span(0, 10), 7)
+    assert plan.due(11.9) == ()
+    assert plan.due(12) == (span(0, 10),)
 
 
 def test_an_answer_ends_the_busy_count() -> None:
