@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-TROUBLE_S = 8
+TROUBLE_S = 6
 RECOVERY_S = 15.0
 """Promised are 5 s after a short drop; the rest is for a busy machine."""
 
