@@ -9,7 +9,7 @@ BUCKETS_PER_MS = 10
 
 
 class Lateness:
-    """A histogram with buckets of 0.1 ms from 0 to 500 ms, and one for what is later."""
+    """A histogram with buckets of 0.1 ms up to 500 ms, and one for what is later."""
 
     def __init__(self) -> None:
         self._counts = [0] * (BUCKETS + 1)

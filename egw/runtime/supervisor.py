@@ -149,7 +149,8 @@ class Supervisor(Actor[Inbox]):
         if self._workers[child.worker].state != "up":
             return
         # The order of needs is for the first start; later, names bridge a restart.
-        if not all(self._children[need].was_up for need in child.spec.needs):
+        needs = [self._children[need] for need in child.spec.needs]
+        if not all(need.was_up or need.suspended for need in needs):
             return
         child.incarnation += 1
         child.state = "starting"

@@ -172,6 +172,30 @@ def test_an_actor_that_came_back_is_no_longer_suspended(tree: Tree) -> None:
     assert tree.actor("ble").state == "up"
 
 
+def test_an_actor_does_not_wait_for_a_suspended_one_that_it_needs() -> None:
+    page = WorkerSpec("page", (ChildSpec("page", "m:Page", needs=("ble",)),))
+    tree = Tree(RADIO, page)
+    tree.worker_up("radio", "page")
+
+    assert tree.starts("page") == []
+    fail_again_after_a_new_worker(tree, "ble", "radio")
+    tree.wait(0.1)
+
+    assert tree.actor("ble").state == "suspended"
+    assert tree.starts("page") == ["page"]
+
+
+def test_a_suspended_actor_gets_one_try_at_a_time(tree: Tree) -> None:
+    fail_again_after_a_new_worker(tree, "ble", "radio")
+    tree.wait(31.0)
+    tree.starts("radio")
+
+    tree.actor_ends("ble")
+    tree.wait(25.0)
+
+    assert tree.starts("radio") == []
+
+
 def test_a_critical_worker_that_keeps_dying_is_given_up(tree: Tree) -> None:
     for _ in range(41):
         tree.worker_dies("signer")
