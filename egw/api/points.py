@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from egw.messages import Reading
 
 _POWER_KEYS = (
+    "pv_power_w",
     "active_power_w",
     "hybrid_active_power_w",
     "tlx_active_power_w",
-    "pv_power_w",
 )
 
 
@@ -49,7 +49,10 @@ class PointTable:
         return dict(self._decoder.decode(reading.blocks))
 
     def power_w(self, values: dict[str, Any]) -> float | None:
-        """Return the power now: at the grid where it is known, else from the panels."""
+        """Return the power now: from the panels where there are any, else at the grid.
+
+        What reaches the grid of a hybrid inverter says little: the battery takes part.
+        """
         for key in _POWER_KEYS:
             value = values.get(key)
             if isinstance(value, int | float):

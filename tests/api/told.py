@@ -59,7 +59,7 @@ def huawei_reading(
     *, power_w: int = 1912, hz: float = 50.02, stamp_ms: int = NOW_MS - 500
 ) -> Reading:
     words = [0] * 31
-    words[32080 - 32064 + 1] = power_w
+    words[1] = words[32080 - 32064 + 1] = power_w
     words[32085 - 32064] = round(hz * 100)
     data = struct.pack(">31H", *words)
     return Reading(stamp_ms, (Block("holding", 32064, data),))
