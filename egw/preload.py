@@ -1,7 +1,8 @@
 """Imported once by the fork server, so that a worker starts in milliseconds.
 
 The fork server then freezes it all: the collector does not touch what is frozen, so
-the pages stay shared between all workers.
+the pages stay shared between all workers. The profiles that the devices use are there
+already, for the main process has read them before it makes its fork server.
 """
 
 # Imported for being loaded.
@@ -20,8 +21,3 @@ import egw.actors.inverter
 import egw.actors.signer
 import egw.actors.uplink
 import egw.runtime.worker
-from egw.devices.loader import builtin_profiles, find_profile
-
-# Reading YAML takes longer than all the rest of a worker's start.
-for _name in builtin_profiles():
-    find_profile(_name)
