@@ -1,9 +1,9 @@
-"""All figures of the README, in one run: `make bench` (about eight minutes).
+"""All figures of the README, in one run: `make bench` (about ten minutes).
 
     python -m benchmarks [NAME ...]
 
-Names: runtime, read_block, delivery, demo, fleet, big_fleet, recovery, power_cuts,
-simulator_rate.
+Names: runtime, read_block, delivery, demo, fleet, big_fleet, recovery, outage,
+power_cuts, simulator_rate.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import (
     delivery,
     fleet,
+    outage,
     read_block,
     recovery,
     runtime,
@@ -84,6 +85,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "fleet": lambda: fleet.run(100, 60),
     "big_fleet": lambda: fleet.run(300, 60),
     "recovery": recovery.run,
+    "outage": outage.run,
     "power_cuts": fifty_power_cuts,
     "simulator_rate": simulator_rate.run,
 }

@@ -18,22 +18,15 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from egw.crypto.file_key import FileKey
-from egw.demo.children import Gateway, Site, free_port
-from egw.demo.verdict import judge
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from egw.demo.children import free_port
+from egw.demo.setting import Setting
 
 DEVICES = 10
 LONGEST_RUN_S = 5.0
 PACKET_READINGS = 2
-_DRAIN_WITHIN_S = 120.0
 _SESSION_FIELD = 3
 """Of `/proc/PID/stat`, counted from the state: proc(5)."""
 
@@ -84,51 +77,22 @@ class PowerCuts:
 
     def run(self) -> Outcome:
         """Cut the power so often, start once more in peace, and judge."""
-        key = FileKey.open(self._directory / "signer.pem")
-        gateway = f"{key.serial}:{key.public_key().hex()}"
-        with ExitStack() as stack:
-            site = stack.enter_context(Site(devices=DEVICES, gateway=gateway))
+        with Setting(
+            self._directory,
+            devices=DEVICES,
+            port=self._port,
+            tables=[f"harvest = {{ packet_readings = {PACKET_READINGS} }}"],
+        ) as setting:
             for _ in range(self._cuts):
-                with self._started(site, site.devices) as running:
+                with setting.start() as running:
                     time.sleep(self._chance.uniform(0.1, self._longest_run_s))
                     cut_power(running.pid)
-            self._drain(site)
-            return self._outcome(site)
+            setting.drain()
+            return self._outcome(setting)
 
-    def _started(self, site: Site, devices: Sequence[dict[str, Any]]) -> Gateway:
-        config = self._directory / "egw.toml"
-        config.write_text(self._config(site, devices))
-        with (self._directory / "gateway.log").open("ab") as log:
-            return Gateway(config, port=self._port, log=log)
-
-    def _config(self, site: Site, devices: Sequence[dict[str, Any]]) -> str:
-        lines = [
-            f"data_dir = {json.dumps(str(self._directory))}",
-            f'api = {{ host = "127.0.0.1", port = {self._port} }}',
-            f"uplink = {{ endpoints = [{json.dumps(site.endpoint)}] }}",
-            f"harvest = {{ packet_readings = {PACKET_READINGS} }}",
-            'signer = { provider = "file" }',
-        ]
-        for device in devices:
-            lines.append("[[device]]")
-            lines += [
-                f"{key} = {json.dumps(device[key])}"
-                for key in ("name", "profile", "host", "port", "unit")
-            ]
-        return "\n".join(lines) + "\n"
-
-    def _drain(self, site: Site) -> None:
-        deadline = time.monotonic() + _DRAIN_WITHIN_S
-        with self._started(site, []) as gateway:
-            while time.monotonic() < deadline:
-                outbox = gateway.patient_get("/api/state", 30)["outbox"]
-                if outbox and outbox["waiting_packets"] == 0:
-                    break
-                time.sleep(0.05)
-
-    def _outcome(self, site: Site) -> Outcome:
-        journal, report = site.journal(), site.report()
-        verdict = judge(self._directory / "outbox.db", journal)
+    def _outcome(self, setting: Setting) -> Outcome:
+        journal, report = setting.site.journal(), setting.site.report()
+        verdict = setting.judge()
         committed = verdict.totals.committed_readings
         return Outcome(
             cuts=self._cuts,

@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from egw.crypto.file_key import FileKey
 from egw.demo.children import Gateway, Site, free_port
 from egw.demo.measure import percentile
+from egw.demo.setting import Setting
 
 ROUNDS = 8
 DEVICES = 4
@@ -49,22 +49,17 @@ class Counters:
 
 
 def run() -> dict[str, float]:
-    with tempfile.TemporaryDirectory(prefix="egw-bench-") as name:
-        directory = Path(name)
-        key = FileKey.open(directory / "signer.pem")
-        with (
-            Site(
-                devices=DEVICES,
-                gateway=f"{key.serial}:{key.public_key().hex()}",
-                profiles="solaredge,sungrow,growatt",
-            ) as site,
-            (directory / "log").open("wb") as log,
-        ):
-            port = free_port(0)
-            config = directory / "egw.toml"
-            config.write_text(_config(directory, site, port))
-            with Gateway(config, port=port, log=log) as gateway:
-                return _measured(gateway, site)
+    with (
+        tempfile.TemporaryDirectory(prefix="egw-bench-") as directory,
+        Setting(
+            Path(directory),
+            devices=DEVICES,
+            port=free_port(0),
+            profiles="solaredge,sungrow,growatt",
+        ) as setting,
+        setting.start() as gateway,
+    ):
+        return _measured(gateway, setting.site)
 
 
 def _measured(gateway: Gateway, site: Site) -> dict[str, float]:
@@ -103,20 +98,6 @@ def _await_requests(
             return
         time.sleep(0.001)
     raise SystemExit("a device was not sampled again")
-
-
-def _config(directory: Path, site: Site, port: int) -> str:
-    lines = [
-        f"data_dir = {json.dumps(str(directory))}",
-        f'api = {{ host = "127.0.0.1", port = {port} }}',
-        f"uplink = {{ endpoints = [{json.dumps(site.endpoint)}] }}",
-        'signer = { provider = "file" }',
-    ]
-    for device in site.devices:
-        lines.append("[[device]]")
-        keys = ("name", "profile", "host", "port", "unit")
-        lines += [f"{key} = {json.dumps(device[key])}" for key in keys]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

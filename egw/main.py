@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EXIT_WRONG_USE = 2
+EXIT_INTERRUPTED = 130
+"""As shells report SIGINT."""
 _DEFAULT_URL = "http://127.0.0.1:5000"
 
 
@@ -167,6 +169,8 @@ def _demo(options: argparse.Namespace) -> int:
     except DemoError as error:
         print(f"egw: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
 
 
 def _status(options: argparse.Namespace) -> int:

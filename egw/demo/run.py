@@ -6,32 +6,25 @@ import json
 import tempfile
 import time
 from collections import Counter
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from egw.crypto.file_key import FileKey
-from egw.demo.children import (
-    DemoError,
-    Gateway,
-    Site,
-    free_port,
-    kill_a_worker,
-)
+from egw.demo.children import DemoError, Gateway, free_port, kill_a_worker
 from egw.demo.measure import Measurements, percentile, process_table
 from egw.demo.screen import Screen
-from egw.demo.verdict import Verdict, judge
+from egw.demo.setting import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from egw.demo.verdict import Verdict
 
 __all__ = ["Demo", "DemoError"]
 
 _POLL_S = 1.0
 _CHAOS_S = 2.0
 _FIRST_SAMPLES_WITHIN_S = 60.0
-_DRAIN_WITHIN_S = 120.0
 _USUAL_PORT = 5000
 
 
@@ -67,30 +60,35 @@ class Demo:
         self._single = single
         self._as_json = as_json
         self._port = free_port(port or _USUAL_PORT)
-        self._serial = ""
         self._screen = Screen(f"http://127.0.0.1:{self._port}/", quiet=as_json)
 
     def run(self) -> int:
         """Run to the end; raises DemoError when it cannot go on."""
-        with ExitStack() as stack:
-            directory = Path(
-                stack.enter_context(tempfile.TemporaryDirectory(prefix="egw-demo-"))
-            )
-            key = FileKey.open(directory / "signer.pem")
-            gateway = f"{key.serial}:{key.public_key().hex()}"
-            self._serial = key.serial
-            site = stack.enter_context(Site(devices=self._devices, gateway=gateway))
-            log = stack.enter_context((directory / "gateway.log").open("wb"))
-            outcome = self._watch(directory, site, log)
-            outcome.measurements.take_log(directory / "gateway.log")
-            self._drain(directory, site, log)
-            verdict = judge(directory / "outbox.db", site.journal())
-            return self._conclude(outcome, verdict, site.report())
+        with (
+            tempfile.TemporaryDirectory(prefix="egw-demo-") as directory,
+            Setting(
+                Path(directory),
+                devices=self._devices,
+                port=self._port,
+                tables=[f"workers = {{ single = {json.dumps(self._single)} }}"],
+            ) as setting,
+        ):
+            try:
+                return self._run(setting)
+            except DemoError as error:
+                raise DemoError(f"{error}\n{setting.log_tail()}") from error
 
-    def _watch(self, directory: Path, site: Site, log: IO[bytes]) -> _Outcome:
-        config = directory / "egw.toml"
-        config.write_text(self._config(directory, site, site.devices))
-        with Gateway(config, port=self._port, log=log) as gateway:
+    def _run(self, setting: Setting) -> int:
+        outcome = self._watch(setting)
+        outcome.measurements.take_log(setting.log)
+        self._screen.say("Delivering what is left ...")
+        setting.drain()
+        return self._conclude(outcome, setting.judge(), setting.site.report())
+
+    def _watch(self, setting: Setting) -> _Outcome:
+        self._screen.say(f"Starting a gateway for {self._devices} simulated devices.")
+        with setting.start() as gateway:
+            setting.check_it_is_ours(gateway)
             measurements = Measurements()
             started_at = time.monotonic()
             startup_ms = self._await_samples(gateway, measurements)
@@ -117,9 +115,7 @@ class Demo:
         self, gateway: Gateway, measurements: Measurements
     ) -> float | None:
         """Wait until every device is sampled; return how long the first one took."""
-        self._screen.say(f"Starting a gateway for {self._devices} simulated devices.")
         live = gateway.patient_get("/api/live", 30)
-        self._check_it_is_ours(gateway)
         while not _stamps_ms(live):
             time.sleep(0.05)
             live = gateway.patient_get("/api/live")
@@ -131,13 +127,6 @@ class Demo:
             measurements.take(gateway.patient_get("/api/state?lateness=buckets"))
             time.sleep(0.1)
         return first_ms - gateway.started_at_ms
-
-    def _check_it_is_ours(self, gateway: Gateway) -> None:
-        if gateway.patient_get("/api/crypto", 30)["serialNumber"] != self._serial:
-            raise DemoError(
-                f"another gateway answers on port {self._port}; "
-                "name a free port with --port"
-            )
 
     def _states(self, gateway: Gateway, since: float) -> Iterator[dict[str, Any]]:
         end = since + self._seconds if self._seconds is not None else float("inf")
@@ -152,40 +141,6 @@ class Demo:
             if state is not None:
                 yield state
             time.sleep(max(0.0, min(now + _POLL_S, end, kill_at) - time.monotonic()))
-
-    def _drain(self, directory: Path, site: Site, log: IO[bytes]) -> None:
-        """Let a gateway without devices deliver what is left on disk."""
-        config = directory / "drain.toml"
-        config.write_text(self._config(directory, site, []))
-        self._screen.say("Delivering what is left ...")
-        with Gateway(config, port=self._port, log=log) as gateway:
-            self._check_it_is_ours(gateway)
-            deadline = time.monotonic() + _DRAIN_WITHIN_S
-            while time.monotonic() < deadline:
-                outbox = gateway.patient_get("/api/state", 30)["outbox"]
-                if outbox and outbox["waiting_packets"] == 0:
-                    return
-                time.sleep(0.1)
-        raise DemoError(f"not everything was delivered within {_DRAIN_WITHIN_S:g} s")
-
-    def _config(
-        self, directory: Path, site: Site, devices: list[dict[str, Any]]
-    ) -> str:
-        lines = [
-            f"data_dir = {json.dumps(str(directory))}",
-            f'api = {{ host = "127.0.0.1", port = {self._port} }}',
-            f"uplink = {{ endpoints = [{json.dumps(site.endpoint)}] }}",
-            f"backend = {{ url = {json.dumps(site.backend_url)} }}",
-            'signer = { provider = "file" }',
-            f"workers = {{ single = {json.dumps(self._single)} }}",
-        ]
-        for device in devices:
-            lines.append("[[device]]")
-            lines += [
-                f"{key} = {json.dumps(device[key])}"
-                for key in ("name", "profile", "host", "port", "unit")
-            ]
-        return "\n".join(lines) + "\n"
 
     def _conclude(
         self, outcome: _Outcome, verdict: Verdict, report: dict[str, Any]
