@@ -7,6 +7,7 @@ Exit statuses: 0 all well; 1 the asked thing failed; 2 wrong use or configuratio
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 EXIT_WRONG_USE = 2
 EXIT_INTERRUPTED = 130
 """As shells report SIGINT."""
+_MOST_DEVICES = 1000
+"""In a demo; every one is a simulated server on this machine."""
 _DEFAULT_URL = "http://127.0.0.1:5000"
 
 
@@ -66,14 +69,23 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "demo",
         help="run a gateway against a simulated site and watch it",
         description="Start simulated inverters and a backend that verifies every "
-        "signature, run a gateway against them and show what it does. Nothing is "
-        "kept afterwards. With --seconds it ends by itself, delivers what is left, "
-        "and compares what the backend got with what was committed to disk.",
+        "signature, run a gateway against them and show what it does. At the end, "
+        "after --seconds or Ctrl-C, deliver what is left and compare what the backend "
+        "got with what was committed to disk. Nothing is kept afterwards.",
         epilog="Exit status 0 only when nothing was lost, doubled or invalid.",
     )
-    demo.add_argument("--devices", type=int, default=3, help="how many (default: 3)")
     demo.add_argument(
-        "--seconds", type=float, help="sample for so long (default: until Ctrl-C)"
+        "--devices",
+        type=_device_count,
+        default=3,
+        metavar="N",
+        help="how many (default: 3)",
+    )
+    demo.add_argument(
+        "--seconds",
+        type=_seconds,
+        metavar="S",
+        help="sample for so long (default: until Ctrl-C)",
     )
     demo.add_argument(
         "--chaos", action="store_true", help="kill a random worker every two seconds"
@@ -85,7 +97,10 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--json", action="store_true", help="end with one JSON object as the last line"
     )
     demo.add_argument(
-        "--port", type=int, default=0, help="of the page (default: 5000, else any free)"
+        "--port",
+        type=_port,
+        default=0,
+        help="of the page (default: 5000; any free one where it is taken)",
     )
     demo.set_defaults(run=_demo)
 
@@ -115,6 +130,32 @@ def _add_status(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     status.add_argument("--device", metavar="NAME", help="show this device's points")
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(run=_status)
+
+
+def _device_count(text: str) -> int:
+    return _whole(text, 1, _MOST_DEVICES)
+
+
+def _port(text: str) -> int:
+    return _whole(text, 0, 65535)
+
+
+def _whole(text: str, low: int, high: int) -> int:
+    if not (text.isascii() and text.isdecimal() and low <= int(text) <= high):
+        raise argparse.ArgumentTypeError(
+            f"found {text!r}, expected an integer from {low} to {high}"
+        )
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0")
+    return seconds
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
@@ -154,9 +195,6 @@ def _check_config(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from egw.demo.run import Demo, DemoError
 
-    if options.devices < 1:
-        print("egw: --devices: expected 1 or more", file=sys.stderr)
-        return EXIT_WRONG_USE
     try:
         return Demo(
             devices=options.devices,

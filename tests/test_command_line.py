@@ -212,7 +212,7 @@ def test_the_help_lists_every_command() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("fly",), ("run", "--fast"), ("check-config",), ("demo", "--devices", "x")],
+    [(), ("fly",), ("run", "--fast"), ("check-config",)],
 )
 def test_wrong_use_says_how_to_use_it(arguments: tuple[str, ...]) -> None:
     ended = egw(*arguments)
@@ -222,5 +222,24 @@ def test_wrong_use_says_how_to_use_it(arguments: tuple[str, ...]) -> None:
     assert ended.stderr.startswith("usage: egw")
 
 
-def test_a_demo_of_no_devices_is_refused() -> None:
-    assert "--devices" in refusal(egw("demo", "--devices", "0"))
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--devices", "0", "an integer from 1 to 1000"),
+        ("--devices", "x", "an integer from 1 to 1000"),
+        ("--devices", "100000", "an integer from 1 to 1000"),
+        ("--port", "65536", "an integer from 0 to 65535"),
+        ("--seconds", "-3", "a number above 0"),
+        ("--seconds", "nan", "a number above 0"),
+        ("--seconds", "inf", "a number above 0"),
+    ],
+)
+def test_a_demo_that_cannot_be_is_refused(
+    option: str, value: str, expected: str
+) -> None:
+    ended = egw("demo", option, value)
+
+    assert ended.returncode == 2
+    assert ended.stderr.endswith(
+        f"argument {option}: found {value!r}, expected {expected}\n"
+    )
