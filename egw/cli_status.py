@@ -72,6 +72,9 @@ def _ask_device(url: str, device: str) -> dict[str, Any]:
 
 
 def _get(url: str, path: str) -> dict[str, Any]:
+    if "://" not in url:
+        wanted = f"http://{url or '127.0.0.1:5000'}"
+        raise NoAnswerError(f"{url!r} is not a URL; did you mean {wanted}?")
     address = url.rstrip("/") + path
     try:
         with urllib3.PoolManager(retries=False, timeout=_TIMEOUT_S) as http:

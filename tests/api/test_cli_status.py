@@ -206,3 +206,14 @@ def answer_html(listener: socket.socket) -> None:
         connection.sendall(
             b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\n<hi>"
         )
+
+
+def test_an_address_that_is_no_url_is_one_line_with_a_hint(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code = status("10.0.0.7:5000", device=None, as_json=False)
+
+    assert code == 1
+    assert capsys.readouterr().err == (
+        "egw status: '10.0.0.7:5000' is not a URL; did you mean http://10.0.0.7:5000?\n"
+    )
