@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _LINE_EVERY_S = 5.0
+_FOR_PROGRAMS = ("cpu_before_s",)
 
 
 class Screen:
@@ -43,7 +44,8 @@ class Screen:
             self._live.update(self._table(state, elapsed_s), refresh=True)
         elif elapsed_s >= self._next_line_s:
             self._next_line_s = elapsed_s + _LINE_EVERY_S
-            self._console.print(self._summary(state, elapsed_s), highlight=False)
+            line = f"{self._summary(state, elapsed_s)}  {self._page}"
+            self._console.print(line, highlight=False, soft_wrap=True)
 
     def conclude(self, result: dict[str, Any], *, good: bool) -> None:
         """Show the result."""
@@ -72,7 +74,7 @@ class Screen:
             f"{online}/{len(devices)} devices online  "
             f"{sum(device.get('sample_rate_hz') or 0 for device in devices):.0f} Hz  "
             f"delivered {outbox.get('delivered_packets', 0)} packets, "
-            f"waiting {outbox.get('waiting_packets', 0)}  {self._page}"
+            f"waiting {outbox.get('waiting_packets', 0)}"
         )
 
     def _table(self, state: dict[str, Any], elapsed_s: float) -> RenderableType:
@@ -97,14 +99,20 @@ def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
+def _told(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
 def _result_table(result: dict[str, Any]) -> Table:
     table = Table(title="What happened", show_header=False)
     for name, value in result.items():
+        if name in _FOR_PROGRAMS:
+            continue
         if name == "workers":
             pss_mb = sum(row["pss_mb"] or 0 for row in value)
             table.add_row("memory (PSS)", f"{pss_mb:.1f} MB in {len(value)} processes")
         elif isinstance(value, dict):
-            table.add_row(name, ", ".join(f"{k} {v}" for k, v in value.items()))
+            table.add_row(name, ", ".join(f"{k} {_told(v)}" for k, v in value.items()))
         else:
-            table.add_row(name, str(value))
+            table.add_row(name, _told(value))
     return table
