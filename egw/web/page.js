@@ -103,7 +103,7 @@ function showDelivery(state) {
   setList(byId("uplinks"), state.uplinks.map(uplinkLine));
   const backend = state.backend;
   setText(byId("backend"), backend && backend.state === "failing"
-    ? `Backend: ${backend.reason}` : "a packet holds ten readings");
+    ? `Backend: ${backend.reason}` : "in packets");
 }
 
 function troubles(outbox) {
