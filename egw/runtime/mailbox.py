@@ -7,7 +7,8 @@ It is the inbox of a Pykka actor (`put`, `get`, `empty`). Three things are added
 * When the actor has ended the mailbox is closed: what is left and what comes later is
   refused, so no ask is left unanswered.
 * `get` is where timers live: it returns a tick when one is due. Ticks stand on a fixed
-  grid, come before queued messages, and a missed tick is counted, not queued.
+  grid, come before queued messages, and a missed tick is counted, not queued. When
+  ticks take longer than their period, a message gets its turn after each of them.
 """
 
 from __future__ import annotations
@@ -123,10 +124,13 @@ class Mailbox:
             with self._lock:
                 now = self.clock.monotonic()
                 timer = self._timers[0] if self._timers else None
-                if timer is not None and timer.due_at <= now:
-                    return self._tick(timer, now)
-                if self._letters:
+                is_due = timer is not None and timer.due_at <= now
+                after_a_tick = self.due_at is not None
+                if self._letters and (after_a_tick or not is_due):
                     return self._begin(self._letters.popleft(), now)
+                if timer is not None and is_due:
+                    return self._tick(timer, now)
+                self.due_at = None
                 # A late release from an earlier wait must not count for this one.
                 self._wake.acquire(blocking=False)
                 self._waiting = True

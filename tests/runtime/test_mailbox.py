@@ -48,6 +48,22 @@ def test_letters_come_out_in_the_order_in_which_they_went_in() -> None:
     assert mailbox.empty()
 
 
+def test_ticks_that_take_longer_than_their_period_leave_letters_their_turn(
+    clock: Clock,
+) -> None:
+    mailbox = Mailbox(clock=clock)
+    mailbox.every(0.1, Number(0))
+    for value in (1, 2):
+        mailbox.put(Letter(Number(value)))
+
+    order = []
+    for _ in range(5):
+        clock.advance(0.15)
+        order.append(mailbox.get().message.value)
+
+    assert order == [0, 1, 0, 2, 0]
+
+
 def test_a_letter_wakes_the_actor_that_waits_for_one() -> None:
     mailbox = Mailbox()
     got: list[Letter] = []
