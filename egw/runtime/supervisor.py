@@ -139,7 +139,8 @@ class Supervisor(Actor[Inbox]):
             self._worker_died(WorkerDied(worker.name, worker.incarnation, now))
 
     def _worker_up(self, worker: Worker, incarnation: int) -> None:
-        if incarnation != worker.incarnation:
+        # The news of its death, which comes another way, may have been faster.
+        if incarnation != worker.incarnation or worker.state != "starting":
             return
         worker.state = "up"
         worker.up_since = worker.heard_at = self.clock.monotonic()

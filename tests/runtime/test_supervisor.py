@@ -12,6 +12,7 @@ from egw.runtime.control import (
     ActorUp,
     Describe,
     WorkerDied,
+    WorkerUp,
 )
 from egw.runtime.spec import ChildSpec, TopologyError, WorkerSpec
 
@@ -266,3 +267,16 @@ def test_a_process_that_cannot_be_started_is_tried_again_later(tree: Tree) -> No
 
     assert tree.worker("core").state == "starting"
     assert tree.worker("core").pid is not None
+
+
+def test_a_worker_is_started_again_though_news_of_its_start_come_after_its_death(
+    tree: Tree,
+) -> None:
+    tree.worker_dies("signer")
+    tree.worker_dies("signer")
+
+    tree.receive(WorkerUp("signer", 2))
+
+    assert tree.worker("signer").state == "waiting"
+    tree.wait(0.15)
+    assert tree.worker("signer").incarnation == 3
