@@ -55,7 +55,7 @@ class Cycle:
         if now < self._next_at:
             return
         self._next_at += CYCLE_S * (1 + int((now - self._next_at) / CYCLE_S))
-        if self._pending:
+        if self._pending or self._stamp_ms:
             return
         self._pending.extend(self.plan.due(now))
         self._blocks = []
