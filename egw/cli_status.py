@@ -126,7 +126,7 @@ def _gateway_view(shown: dict[str, Any]) -> list[Table | Text]:
 def _headline(state: dict[str, Any]) -> Text:
     gateway, signer = state["gateway"], state["signer"]
     name = (state["backend"] or {}).get("name") or "name not known yet"
-    key = f"{signer['kind']} key" if signer["kind"] else "no key"
+    key = f"{signer['kind']} key" if signer["kind"] else _no_key(signer)
     text = Text.assemble(
         (_printable(name), "bold"),
         f"  serial {_printable(signer['serial'] or '-')} ({_printable(key)})\n",
@@ -138,12 +138,18 @@ def _headline(state: dict[str, Any]) -> Text:
     return text
 
 
+def _no_key(signer: dict[str, Any]) -> str:
+    return "no key" if signer["age_ms"] is not None else "key not known yet"
+
+
 def _remarks(texts: dict[str, str]) -> Text | None:
     lines = [f"  {name}: {text}" for name, text in texts.items() if text]
     return Text(_printable("\n".join(lines)), style="yellow") if lines else None
 
 
-def _devices(devices: list[dict[str, Any]]) -> Table:
+def _devices(devices: list[dict[str, Any]]) -> Table | None:
+    if not devices:
+        return None
     table = _table("device", "profile", "state", "power/W", "grid/Hz", "samples/s")
     table.add_column("readings", justify="right")
     for d in devices:
@@ -174,7 +180,9 @@ def _outbox(outbox: dict[str, Any] | None) -> Table | None:
     return table
 
 
-def _uplinks(uplinks: list[dict[str, Any]]) -> Table:
+def _uplinks(uplinks: list[dict[str, Any]]) -> Table | None:
+    if not uplinks:
+        return None
     table = _table("uplink", "endpoint", "state", "delivered", "rejected", "failed")
     for uplink in uplinks:
         table.add_row(
@@ -251,7 +259,7 @@ def _cell(value: Any, spec: str = "") -> Text:
     if value is None:
         return Text("-")
     if isinstance(value, list):
-        return Text(_printable(", ".join(map(str, value))))
+        return Text(_printable(", ".join(map(str, value)) or "none"))
     return Text(_printable(format(value, spec)))
 
 

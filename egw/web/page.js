@@ -81,15 +81,19 @@ function showGateway(state) {
   const silent = state.gateway.age_ms !== null && state.gateway.age_ms > 10000;
   byId("gateway").dataset.tone = silent ? "bad" : tone;
   setText(byId("sentence"), silent ? "The gateway is not watching itself at the moment." : sentence);
-  setList(byId("reasons"), state.gateway.reasons);
+  setList(byId("reasons"), state.gateway.age_ms === null ? [] : state.gateway.reasons);
   const name = state.backend && state.backend.name || "Energy gateway";
   setText(byId("name"), name);
   document.title = name;
-  const { serial, kind } = state.signer;
-  const key = kind ? KEY_KINDS[kind] || kind : `no key: ${state.signer.reason}`;
-  setText(byId("identity"), serial ? `Serial ${serial} · ${key}` : key);
+  setText(byId("identity"), identity(state.signer));
   setText(byId("footer"),
     `egw ${state.gateway.version} · running for ${duration(state.gateway.uptime_ms)}`);
+}
+
+function identity({ serial, kind, reason, age_ms }) {
+  if (age_ms === null) return "\u00a0";
+  const key = kind ? KEY_KINDS[kind] || kind : `no key: ${reason}`;
+  return serial ? `Serial ${serial} · ${key}` : key;
 }
 
 function showDelivery(state) {

@@ -217,3 +217,17 @@ def test_an_address_that_is_no_url_is_one_line_with_a_hint(
     assert capsys.readouterr().err == (
         "egw status: '10.0.0.7:5000' is not a URL; did you mean http://10.0.0.7:5000?\n"
     )
+
+
+def test_status_of_a_gateway_that_just_started_shows_no_empty_tables(
+    gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"http://127.0.0.1:{gateway.server.port}"
+
+    code = status(url, device=None, as_json=False)
+
+    text = capsys.readouterr().out
+    assert code == 0
+    assert "(key not known yet)" in text
+    assert "starting" in text
+    assert "uplink  endpoint" not in text
