@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 from itertools import cycle, islice
 from pathlib import Path
@@ -62,6 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         asyncio.run(options.run(options))
+    except BrokenPipeError:
+        # Whoever started it has gone before it could say where it listens.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError, site.SiteError, JournalError) as error:
         print(f"simulators {options.command}: {error}", file=sys.stderr)
         return 2

@@ -72,7 +72,10 @@ class Packet:
 
 def public_key(key_hex: str) -> EllipticCurvePublicKey:
     """Return the P-256 key of 128 hex digits, X then Y; raises ValueError."""
-    raw = bytes.fromhex(key_hex)
+    try:
+        raw = bytes.fromhex(key_hex)
+    except ValueError:
+        raise ValueError(f"a public key has 128 hex digits, not {key_hex!r}") from None
     if len(raw) != 64:
         raise ValueError(f"a public key has 128 hex digits, not {len(key_hex)}")
     return EllipticCurvePublicKey.from_encoded_point(SECP256R1(), b"\x04" + raw)

@@ -169,6 +169,10 @@ def test_mistakes_on_the_command_line_are_one_line_and_status_2() -> None:
         (("inverter", "--profile", "solarege"), "solarege"),
         (("inverter", "--drop", "3"), "drop"),
         (("backend", "--port", "0", "--gateway", "0123"), "SERIAL:PUBLICKEY"),
+        (
+            ("backend", "--port", "0", "--gateway", "01:key"),
+            "128 hex digits, not 'key'",
+        ),
     ):
         ended = subprocess.run(
             [*COMMAND, *arguments],
@@ -180,3 +184,20 @@ def test_mistakes_on_the_command_line_are_one_line_and_status_2() -> None:
         assert ended.returncode == 2
         assert named in ended.stderr.decode()
         assert ended.stderr.count(b"\n") == 1
+
+
+@pytest.mark.slow
+def test_a_simulator_whose_starter_has_gone_ends_without_a_word() -> None:
+    with subprocess.Popen(
+        [*COMMAND, "inverter", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+
+        said = process.stderr.read()
+        status = process.wait(PATIENCE_S)
+
+    assert (status, said) == (0, b"")
