@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -195,6 +196,7 @@ def _check_config(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from egw.demo.run import Demo, DemoError
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return Demo(
             devices=options.devices,
