@@ -126,7 +126,7 @@ def percentile(values: Iterable[float], share: float) -> float | None:
 def process_table(main_pid: int, workers: dict[int, str]) -> list[dict[str, Any]]:
     """Return name, pid, memory and CPU of all processes of a gateway.
 
-    The fork server and multiprocessing's resource tracker are among them.
+    The fork server is among them.
     """
     rows = []
     for pid in _family(main_pid):
@@ -135,7 +135,7 @@ def process_table(main_pid: int, workers: dict[int, str]) -> list[dict[str, Any]
             continue
         rows.append(
             {
-                "name": "main" if pid == main_pid else workers.get(pid) or _helper(pid),
+                "name": "main" if pid == main_pid else workers.get(pid, "fork-server"),
                 "pid": pid,
                 "pss_mb": None if cost.pss_mb is None else round(cost.pss_mb, 1),
                 "cpu_s": round(cost.cpu_s, 2),
@@ -152,11 +152,3 @@ def _family(pid: int) -> list[int]:
             with contextlib.suppress(OSError):
                 family += [int(child) for child in children.read_text("ascii").split()]
     return family
-
-
-def _helper(pid: int) -> str:
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return "ended"
-    return "resource-tracker" if b"resource_tracker" in command else "fork-server"
