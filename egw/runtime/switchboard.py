@@ -59,13 +59,15 @@ class Switchboard:
 
     def route(self, name: str, link: Link) -> None:
         """Send what is for `name` (an actor or a process) over this link."""
-        self._routes[name] = link
+        with self._lock:
+            self._routes[name] = link
 
     def unroute(self, link: Link) -> None:
         """Forget a link; the asks that went over it fail now."""
-        for name in [n for n, way in self._routes.items() if way is link]:
-            del self._routes[name]
         with self._lock:
+            # A name may already have its next link.
+            for name in [n for n, way in self._routes.items() if way is link]:
+                del self._routes[name]
             asks = self._in_flight.pop(link.name, set())
         for origin, serial in asks:
             self._fail(origin, serial, ActorDown(f"{link.name} ended"))

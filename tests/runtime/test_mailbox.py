@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -14,22 +13,12 @@ from egw.runtime.message import Letter, LocalReply
 from egw.testing import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from egw.runtime import Message
 
 
 @pytest.fixture
 def clock() -> Clock:
     return Clock(monotonic_s=0.0)
-
-
-@pytest.fixture
-def quick_switches() -> Iterator[None]:
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(interval)
 
 
 def put_ask(mailbox: Mailbox) -> LocalReply:

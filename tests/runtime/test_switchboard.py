@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -266,3 +267,38 @@ def test_errors_keep_their_kind_reason_and_text_over_the_wire() -> None:
 
 def test_a_code_that_nobody_knows_is_a_failure_of_the_peer() -> None:
     assert isinstance(from_wire("from_the_future", "?"), PeerFailed)
+
+
+class Way:
+    """All that a switchboard knows of a link that it forgets."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.sent: list[bytes] = []
+
+    def send(self, data: bytes) -> bool:
+        self.sent.append(data)
+        return True
+
+
+def test_forgetting_links_spares_the_new_ways_that_come_meanwhile(
+    quick_switches: None,
+) -> None:
+    names = [f"inverter/{number}" for number in range(200)]
+    for _ in range(50):
+        board = Switchboard("main")
+        old, other, new = Way("old#1"), Way("other#1"), Way("old#2")
+        for name in names:
+            board.route(name, old)  # type: ignore[arg-type]
+            board.route(f"other/{name}", other)  # type: ignore[arg-type]
+
+        with ThreadPoolExecutor(2) as threads:
+            forgetting = [threads.submit(board.unroute, way) for way in (old, other)]  # type: ignore[arg-type]
+            for name in names:
+                board.route(name, new)  # type: ignore[arg-type]
+        for future in forgetting:
+            future.result()
+        for name in names:
+            board.tell(name, Number(1))
+
+        assert len(new.sent) == len(names)
