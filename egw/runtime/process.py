@@ -59,6 +59,7 @@ class WorkerProcess:
         finally:
             theirs.close()
         self.socket = ours
+        self._lock = threading.Lock()
         # The fork server may die; a pidfd goes on meaning this process.
         try:
             self.pidfd = os.pidfd_open(self.pid)
@@ -66,8 +67,9 @@ class WorkerProcess:
             self.pidfd = -1
 
     def _signal(self, number: int) -> None:
-        if self.pidfd >= 0:
-            with contextlib.suppress(ProcessLookupError):
+        # The death watch may close the descriptor meanwhile.
+        with self._lock, contextlib.suppress(ProcessLookupError):
+            if self.pidfd >= 0:
                 signal.pidfd_send_signal(self.pidfd, number)
 
     def kill(self) -> None:
@@ -87,9 +89,10 @@ class WorkerProcess:
 
     def close(self) -> None:
         """Let go of a process that has ended."""
-        if self.pidfd >= 0:
-            os.close(self.pidfd)
-            self.pidfd = -1
+        with self._lock:
+            if self.pidfd >= 0:
+                os.close(self.pidfd)
+                self.pidfd = -1
         Path(self.settings.stack_file).unlink(missing_ok=True)
 
 
