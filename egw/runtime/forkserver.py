@@ -57,16 +57,20 @@ class ForkServer:
     def fork(self, sock: socket.socket, settings: WorkerSettings) -> int:
         """Start a worker that has `sock` as its link; returns its pid.
 
-        Raises ForkServerError.
+        Raises OSError. After a ForkServerError there may be a worker that holds
+        `sock`, so that it must not be used again.
         """
+        request = pickle.dumps(settings)
         try:
-            return self._ask(sock, settings)
+            socket.send_fds(self._control, [request], [sock.fileno()])
         except OSError:
             self.close()
             self._start_anew()
+            socket.send_fds(self._control, [request], [sock.fileno()])
         try:
-            return self._ask(sock, settings)
+            return self._answer()
         except OSError as error:
+            self.close()
             raise ForkServerError(f"the fork server does not fork: {error}") from error
 
     def close(self) -> None:
@@ -83,9 +87,7 @@ class ForkServer:
         else:
             os.waitpid(pid, 0)
 
-    def _ask(self, sock: socket.socket, settings: WorkerSettings) -> int:
-        request = pickle.dumps(settings)
-        socket.send_fds(self._control, [request], [sock.fileno()])
+    def _answer(self) -> int:
         answer = self._control.recv(_PID.size)
         if len(answer) != _PID.size:
             raise BrokenPipeError("the fork server has ended")

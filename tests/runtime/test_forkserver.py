@@ -93,6 +93,30 @@ def test_a_fork_server_that_was_killed_is_replaced(nursery: Nursery) -> None:
     assert is_alive(pid)
 
 
+def test_a_link_is_not_given_away_twice_when_the_fork_server_dies_without_an_answer(
+    nursery: Nursery,
+) -> None:
+    nursery.server.close()
+    control, dying = socket.socketpair()
+    nursery.server._use(control)
+    taken: list[int] = []
+
+    def die_with_the_link() -> None:
+        taken.extend(socket.recv_fds(dying, 65536, 1)[1])
+        dying.close()
+
+    thread = threading.Thread(target=die_with_the_link)
+    thread.start()
+
+    with pytest.raises(ForkServerError, match="has ended"):
+        nursery.fork()
+
+    thread.join()
+    os.close(taken[0])
+    assert nursery.hear() == b""
+    assert is_alive(nursery.fork())
+
+
 def test_after_a_time_without_new_processes_workers_are_forked_again(
     nursery: Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
