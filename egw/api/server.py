@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,11 @@ class ApiServer:
         """Give running answers a moment, then close every connection."""
         self._dispatcher.shutdown(timeout=_STOP_S)
         # The loop ends when its map is empty; it must be the one that empties it.
-        self._server.trigger.pull_trigger(lambda: close_all(self._map, ignore_all=True))
+        trigger = self._server.trigger
+        # Under the lock: woken by an earlier pull the loop would close the pipe first.
+        with trigger.lock:
+            trigger.thunks.append(lambda: close_all(self._map, ignore_all=True))
+            os.write(trigger.trigger, b"x")
         self._thread.join(_STOP_S)
 
 

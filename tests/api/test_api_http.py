@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 
+import falcon
 import pytest
 import told
 from served import Gateway
@@ -209,3 +212,22 @@ def test_a_client_that_does_not_read_its_answer_is_given_up(
             "the answers all went out",
         )
         wait_until(lambda: not channels, "the connection was not given up")
+
+
+def test_a_server_whose_loop_is_awake_already_closes_without_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = ApiServer(falcon.App(), host="127.0.0.1", port=0, threads=1)
+    (loop,) = (t for t in threading.enumerate() if t.name == "http")
+    write = os.write
+
+    def woken_before(descriptor: int, data: bytes) -> int:
+        write(descriptor, data)
+        loop.join(0.1)
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", woken_before)
+
+    server.close()
+
+    assert not loop.is_alive()
