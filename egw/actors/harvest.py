@@ -121,6 +121,14 @@ class HarvestActor(Actor[Inbox]):
 
     def receive(self, message: Inbox) -> None:
         """Handle one message."""
+        try:
+            self._handle(message)
+        except sqlite3.Error as error:
+            # The next incarnation then begins with a file that is whole.
+            self._outbox.abandon_when_damaged(error)
+            raise
+
+    def _handle(self, message: Inbox) -> None:
         match message:
             case Readings():
                 self._take(message)

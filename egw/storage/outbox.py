@@ -17,7 +17,7 @@ import structlog
 
 from egw.crypto import jws
 from egw.messages import Packet
-from egw.storage.database import open_database
+from egw.storage.database import is_damage, move_aside, open_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS packet (
 );
 CREATE INDEX IF NOT EXISTS packet_waiting ON packet (id) WHERE done = 0;
 CREATE INDEX IF NOT EXISTS packet_unsigned ON packet (id) WHERE signature IS NULL;
+CREATE INDEX IF NOT EXISTS packet_age ON packet (done, created_ms);
 CREATE TABLE IF NOT EXISTS outcome (
     packet INTEGER NOT NULL,
     endpoint TEXT NOT NULL,
@@ -107,16 +108,10 @@ class Outbox:
 
         Raises sqlite3.OperationalError when the place cannot be written.
         """
-        self._db = open_database(path, _SCHEMA)
-        # A new file must not use the numbers of one that was lost: an uplink may
-        # still remember those.
-        self._db.execute(
-            "INSERT INTO sqlite_sequence (name, seq) SELECT 'packet', ?"
-            " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence)",
-            (now_ms * 1000,),
-        )
+        self._path = path
+        self._db = open_database(path, lambda db: _prepare(db, now_ms))
         self._damaged_files = len(list(path.parent.glob(f"{path.name}.damaged-*[0-9]")))
-        self._bytes = self._one("SELECT coalesce(sum(length(payload)), 0) FROM packet")
+        self._bytes = self._one("SELECT value FROM count WHERE name = 'stored_bytes'")
         self._unreadable: set[int] = set()
         """Packets whose payload the disk has spoiled; the next `prune` drops them."""
         self._log = structlog.get_logger()
@@ -124,6 +119,12 @@ class Outbox:
     def close(self) -> None:
         """Close the database."""
         self._db.close()
+
+    def abandon_when_damaged(self, error: sqlite3.Error) -> None:
+        """Close the database, and move it aside when the error says it is damaged."""
+        if is_damage(error):
+            self._db.close()
+            move_aside(self._path, str(error))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -135,6 +136,8 @@ class Outbox:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            if self._bytes != bytes_before:
+                self._count("stored_bytes", self._bytes - bytes_before)
             self._db.execute("COMMIT")
         except BaseException:
             self._bytes = bytes_before
@@ -265,8 +268,8 @@ class Outbox:
         """
         self._delete("done = 1 AND created_ms < ?", now_ms - keep_done_ms)
         self._delete("done = 1", down_to_bytes=max_bytes)
-        dropped = self._delete("created_ms < ?", now_ms - max_age_ms)
-        dropped += self._delete("1", down_to_bytes=max_bytes)
+        dropped = self._delete("done = 0 AND created_ms < ?", now_ms - max_age_ms)
+        dropped += self._delete("done = 0", down_to_bytes=max_bytes)
         for packet in self._unreadable:
             dropped += self._delete("id = ?", packet)
         if dropped:
@@ -283,7 +286,7 @@ class Outbox:
         while self._bytes > down_to_bytes:
             rows = self._db.execute(
                 "SELECT id, length(payload) FROM packet"  # noqa: S608 - our own texts
-                f" WHERE {where} ORDER BY id LIMIT {_PRUNE_BATCH}",
+                f" WHERE {where} ORDER BY created_ms, id LIMIT {_PRUNE_BATCH}",
                 arguments,
             ).fetchall()
             if not rows:
@@ -334,6 +337,23 @@ class Outbox:
     def _one(self, query: str, *arguments: str | int) -> int:
         value: int = self._db.execute(query, arguments).fetchone()[0]
         return value
+
+
+def _prepare(db: sqlite3.Connection, now_ms: int) -> None:
+    db.executescript(_SCHEMA)
+    # A new file must not use the numbers of one that was lost: an uplink may
+    # still remember those.
+    db.execute(
+        "INSERT INTO sqlite_sequence (name, seq) SELECT 'packet', ?"
+        " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence)",
+        (now_ms * 1000,),
+    )
+    # Counted once and then kept: reading all payloads at each start takes too long.
+    if not db.execute("SELECT 1 FROM count WHERE name = 'stored_bytes'").fetchone():
+        db.execute(
+            "INSERT INTO count"
+            " SELECT 'stored_bytes', coalesce(sum(length(payload)), 0) FROM packet"
+        )
 
 
 def _text(payload: bytes) -> str:

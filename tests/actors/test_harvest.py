@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -254,3 +255,23 @@ def outbox_rows(path: Path) -> list[tuple[str, str]]:
     rows = list(outbox.payloads())
     outbox.close()
     return rows
+
+
+def test_a_database_that_is_found_damaged_is_replaced_at_the_restart(
+    harvest: Harvesting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meets_damage(*_arguments: Any, **_options: Any) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    harvest.take(readings(1, 10))
+    harvest.flush()
+    harvest.take(readings(11, 20))
+    monkeypatch.setattr(harvest.actor._outbox, "add", meets_damage)
+
+    with pytest.raises(sqlite3.DatabaseError, match="malformed"):
+        harvest.flush()
+    harvest.start()
+    harvest.take(readings(11, 20))
+    harvest.flush()
+
+    assert [packet.numbers for packet in harvest.on_disk()] == [list(range(11, 21))]

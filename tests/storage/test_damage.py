@@ -193,3 +193,31 @@ def test_a_packet_that_cannot_be_read_is_dropped_and_counted(
 
     assert numbers_on_disk(path) == [second]
     assert outbox.totals().dropped_packets == 1
+
+
+def test_damage_in_a_large_file_is_met_later_and_the_file_then_moved_aside(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("egw.storage.database._CHECKED_UP_TO_BYTES", 0)
+    filled(path)
+    garbage_in_the_middle(path)
+    outbox = Outbox(path, now_ms=NOW_MS)
+    with pytest.raises(sqlite3.DatabaseError, match="malformed") as met:
+        list(outbox.payloads())
+
+    outbox.abandon_when_damaged(met.value)
+
+    after = Outbox(path, now_ms=NOW_MS)
+    totals = after.totals()
+    after.close()
+    assert (totals.damaged_files, totals.waiting) == (1, 0)
+
+
+def test_a_database_that_is_only_locked_stays_where_it_is(path: Path) -> None:
+    numbers = filled(path)
+    outbox = Outbox(path, now_ms=NOW_MS)
+
+    outbox.abandon_when_damaged(sqlite3.OperationalError("database is locked"))
+    outbox.close()
+
+    assert numbers_on_disk(path) == numbers

@@ -115,6 +115,18 @@ def test_an_undelivered_packet_goes_when_it_is_too_old(
     assert outbox.totals().dropped_packets == 1
 
 
+def test_a_delivered_packet_that_is_kept_for_long_does_not_count_as_dropped(
+    outbox: Outbox,
+) -> None:
+    (number,) = add_signed(outbox, packet(1))
+    finish(outbox, number)
+
+    later_ms = NOW_MS + 2 * HOUR_MS
+    prune(outbox, max_age_ms=HOUR_MS, keep_done_ms=9 * HOUR_MS, now_ms=later_ms)
+
+    assert outbox.totals().dropped_packets == 0
+
+
 def test_however_many_packets_are_too_old_they_all_go(
     path: Path, outbox: Outbox
 ) -> None:
