@@ -139,7 +139,9 @@ def _headline(state: dict[str, Any]) -> Text:
 
 
 def _no_key(signer: dict[str, Any]) -> str:
-    return "no key" if signer["age_ms"] is not None else "key not known yet"
+    if signer["age_ms"] is None:
+        return "key not known yet"
+    return f"no key: {signer['reason']}" if signer["reason"] else "no key"
 
 
 def _remarks(texts: dict[str, str]) -> Text | None:

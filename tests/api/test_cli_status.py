@@ -231,3 +231,15 @@ def test_status_of_a_gateway_that_just_started_shows_no_empty_tables(
     assert "(key not known yet)" in text
     assert "starting" in text
     assert "uplink  endpoint" not in text
+
+
+def test_status_says_why_there_is_no_key(
+    gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway.snapshot.add_signer(
+        told.signer_status(state="unavailable", reason="run chmod 600", identity=None)
+    )
+
+    status(f"http://127.0.0.1:{gateway.server.port}", device=None, as_json=False)
+
+    assert "serial - (no key: run chmod 600)" in capsys.readouterr().out
