@@ -164,6 +164,8 @@ class UplinkActor(Actor[Inbox]):
                 error = f"HTTP {status}: {text}"
         except PostError as failure:
             error = str(failure)
+        except Exception as bug:  # noqa: BLE001 - without an answer the device waits
+            error = f"{type(bug).__name__}: {bug}"
         self.ref(self.name).tell(
             Posted(self._session, packet, status, error, retry_after_s)
         )

@@ -182,3 +182,24 @@ def test_an_endpoint_that_hangs_costs_a_timeout_and_not_the_actor(
     assert uplink.state == "failing"
     uplink.tick(0.6)
     assert uplink.delivered == [1]
+
+
+def test_an_unforeseen_failure_of_a_post_is_shown_and_the_packet_sent_again(
+    uplink: Delivering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: Any, **_options: Any) -> None:
+        raise RuntimeError("unforeseen")
+
+    uplink.endpoint.answer_with(reply())
+    uplink.deliver(packet(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(uplink.actor._poster, "post", fail)
+        uplink.tick()
+    assert (uplink.state, uplink.status.reason) == (
+        "failing",
+        "RuntimeError: unforeseen",
+    )
+
+    uplink.tick(0.6)
+
+    assert uplink.delivered == [1]
