@@ -212,7 +212,8 @@ class HarvestActor(Actor[Inbox]):
 
     def _flush_when_many(self) -> None:
         uncommitted = self._uncommitted
-        if len(uncommitted.signatures) + len(uncommitted.outcomes) >= _FLUSH_AT:
+        many = len(uncommitted.signatures) + len(uncommitted.outcomes) >= _FLUSH_AT
+        if self._state == "ok" and many:
             self._flush()
             self._request_signatures()
 

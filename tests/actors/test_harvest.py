@@ -194,6 +194,23 @@ def test_a_full_disk_is_a_state_and_loses_nothing(
     assert [e["event"] for e in events].count("outbox.disk_full") == 1
 
 
+def test_a_full_disk_is_not_tried_again_for_every_single_outcome(
+    harvest: Harvesting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[None] = []
+
+    def full() -> None:
+        tried.append(None)
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(harvest.actor._outbox, "transaction", full)
+
+    harvest.delivered(*range(1, 200))
+
+    # To commit, and to make room.
+    assert len(tried) == 2
+
+
 def test_a_full_disk_makes_room_by_dropping_what_was_delivered(
     harvest: Harvesting,
 ) -> None:
