@@ -22,6 +22,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+import structlog
+
 from egw.runtime.worker import WorkerSettings, run_worker
 
 if TYPE_CHECKING:
@@ -165,6 +167,8 @@ def _become_worker(control: socket.socket, link_fd: int, request: bytes) -> None
     settings: WorkerSettings = pickle.loads(request)  # noqa: S301 - from main
     try:
         run_worker(socket.socket(fileno=link_fd), settings)
+    except BaseException:  # noqa: BLE001 - it must not run on as a second fork server
+        structlog.get_logger().critical("worker.failed", exc_info=True)
     finally:
         os._exit(1)
 

@@ -117,6 +117,19 @@ def test_a_link_is_not_given_away_twice_when_the_fork_server_dies_without_an_ans
     assert is_alive(nursery.fork())
 
 
+def test_a_worker_that_cannot_run_says_why(
+    nursery: Nursery, capfd: pytest.CaptureFixture[str]
+) -> None:
+    nursery._settings = WorkerSettings("one", 1, "no such level", os.devnull)
+
+    nursery.fork()
+
+    assert nursery.hear() == b""
+    said = capfd.readouterr().out
+    assert "worker.failed" in said
+    assert "NO SUCH LEVEL" in said
+
+
 def test_after_a_time_without_new_processes_workers_are_forked_again(
     nursery: Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
