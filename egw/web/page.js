@@ -12,7 +12,7 @@ const SENTENCES = {
   connecting: ["wait", "The gateway is connecting to its devices."],
   harvesting: ["good", "All is well: readings are collected and delivered."],
   "offline-buffering": ["warn",
-    "The backend cannot be reached. Readings are kept here and delivered later."],
+    "The backend takes no packets at the moment. They are kept here and delivered later."],
   degraded: ["warn", "The gateway is running, but something needs attention."],
 };
 const DEVICE_STATES = {
