@@ -118,7 +118,7 @@ def test_a_link_is_not_given_away_twice_when_the_fork_server_dies_without_an_ans
 
 
 def test_a_worker_that_cannot_run_says_why(
-    nursery: Nursery, capfd: pytest.CaptureFixture[str]
+    capfd: pytest.CaptureFixture[str], nursery: Nursery
 ) -> None:
     nursery._settings = WorkerSettings("one", 1, "no such level", os.devnull)
 
