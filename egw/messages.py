@@ -47,9 +47,9 @@ class Reading(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Readings(Tell):
-    """To harvest: all readings of a device that are not known to be on disk.
+    """To harvest: readings of a device that are not known to be on disk.
 
-    Every message has all of them, oldest first, so that a lost one costs nothing.
+    Every message begins with the oldest of them, so that a lost one costs nothing.
     """
 
     device: str
