@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -117,17 +118,24 @@ def test_a_link_is_not_given_away_twice_when_the_fork_server_dies_without_an_ans
     assert is_alive(nursery.fork())
 
 
-def test_a_worker_that_cannot_run_says_why(
-    capfd: pytest.CaptureFixture[str], nursery: Nursery
-) -> None:
-    nursery._settings = WorkerSettings("one", 1, "no such level", os.devnull)
+def test_a_worker_that_cannot_run_says_why(tmp_path: Path) -> None:
+    script = f"""
+import socket
+from egw.runtime.forkserver import ForkServer
+from egw.runtime.worker import WorkerSettings
+server = ForkServer(())
+ours, theirs = socket.socketpair()
+server.fork(theirs, WorkerSettings("one", 1, "info", {str(tmp_path / "no/stacks")!r}))
+theirs.close()
+ours.recv(1)
+"""
 
-    nursery.fork()
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, timeout=HANG_S, check=True
+    )
 
-    assert nursery.hear() == b""
-    said = capfd.readouterr().out
-    assert "worker.failed" in said
-    assert "NO SUCH LEVEL" in said
+    assert b"worker.failed" in ended.stdout
+    assert b"FileNotFoundError" in ended.stdout
 
 
 def test_after_a_time_without_new_processes_workers_are_forked_again(
