@@ -96,6 +96,8 @@ class Demo:
             cpu_before_s = sum(p["cpu_s"] for p in process_table(gateway.pid, {}))
             try:
                 for state in self._states(gateway, sampling_since):
+                    if not setting.site.running:
+                        raise DemoError("the simulated site ended")
                     measurements.take(state)
                     self._screen.show(state, time.monotonic() - started_at)
             except KeyboardInterrupt:
