@@ -69,7 +69,9 @@ def run(config: Config, *, until_eof: bool = False) -> int:
         signal.signal(signal.SIGTERM, on_signal)
         signal.signal(signal.SIGINT, on_signal)
         structlog.get_logger().info(
-            "gateway.starting", devices=len(config.devices), data_dir=config.data_dir
+            "gateway.starting",
+            devices=len(config.devices),
+            data_dir=str(config.data_dir),
         )
         if until_eof:
             threading.Thread(target=_stop_at_eof, args=(system,), daemon=True).start()

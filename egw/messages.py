@@ -142,6 +142,9 @@ class Want(Tell):
     endpoint: str
     session: str
     free: int
+    full: tuple[str, ...] = ()
+    """Devices of which it holds as many packets as it takes of one: a device whose
+    packets cannot be delivered must not take the room of the others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ class ApiActor(Actor[Inbox]):
         self._threads = threads
         self.server: ApiServer | None = None
         """None while the port cannot be had."""
+        self._bind_trouble = ""
         self._snapshot = Snapshot(
             profiles, clock=context.clock, profile_dir=Path(data_dir) / "profiles"
         )
@@ -123,12 +124,12 @@ class ApiActor(Actor[Inbox]):
                 self._app, host=self._host, port=self._port, threads=self._threads
             )
         except OSError as error:
-            self.log.warning(
-                "api.bind_failed",
-                host=self._host,
-                port=self._port,
-                error=error.strerror or str(error),
-            )
+            reason = error.strerror or str(error)
+            if reason != self._bind_trouble:
+                self.log.warning(
+                    "api.bind_failed", host=self._host, port=self._port, error=reason
+                )
+            self._bind_trouble = reason
             self.after(_BIND_AGAIN_S, Listen())
         else:
             self.log.info("api.listening", host=self._host, port=self.server.port)

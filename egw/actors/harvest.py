@@ -59,7 +59,10 @@ class _Uplink:
     endpoint: str
     session: str
     handed_up_to: int = 0
+    handed: dict[str, int] = field(default_factory=dict)
+    """The last packet of each device."""
     free: int = 0
+    full: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -288,7 +291,11 @@ class HarvestActor(Actor[Inbox]):
             self._flush()
             uplink = _Uplink(message.endpoint, message.session)
             self._uplinks[message.uplink] = uplink
-        uplink.free = message.free
+        # What was passed over while a device was full comes next.
+        freed = set(uplink.full) - set(message.full)
+        passed_over = [uplink.handed.get(device, 0) for device in freed]
+        uplink.handed_up_to = min([uplink.handed_up_to, *passed_over])
+        uplink.free, uplink.full = message.free, message.full
         self._hand_out(message.uplink)
 
     def _hand_out(self, name: str) -> None:
@@ -299,13 +306,21 @@ class HarvestActor(Actor[Inbox]):
             uplink.endpoint,
             after=uplink.handed_up_to,
             limit=min(uplink.free, _HANDED_AT_ONCE),
+            without=uplink.full,
         )
         if found:
             uplink.handed_up_to = found[-1].id
         # A disk that is full takes no outcomes, but they are known.
         outcomes = self._uncommitted.outcomes
         finished = {number for number, at, _ in outcomes if at == uplink.endpoint}
-        if packets := [packet for packet in found if packet.id not in finished]:
+        packets = [
+            packet
+            for packet in found
+            if packet.id > uplink.handed.get(packet.device, 0)
+            and packet.id not in finished
+        ]
+        if packets:
+            uplink.handed |= {packet.device: packet.id for packet in packets}
             uplink.free -= len(packets)
             self.ref(name).tell(Deliver(tuple(packets)))
 

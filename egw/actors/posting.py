@@ -119,12 +119,22 @@ class Poster:
             finally:
                 response.release_conn()
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise PostError(f"{type(error).__name__}: {error}") from error
+            raise PostError(_plain(error)) from error
         return Reply(response.status, data, _retry_after_s(response))
 
     def close(self) -> None:
         """Close all connections."""
         self._pool.clear()
+
+
+def _plain(error: BaseException) -> str:
+    """Return what the system said, where urllib3 only wraps it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror[0].lower() + cause.strerror[1:]
+        cause = cause.__cause__ or cause.__context__
+    return str(error) or type(error).__name__
 
 
 def _read(response: urllib3.BaseHTTPResponse) -> bytes:

@@ -31,6 +31,8 @@ from egw.runtime import Actor, Context, Tell
 _TICK_S = 0.1
 _PUBLISH_S = 1.0
 _ROOM_FOR_EACH_THREAD = 4
+_DEVICES_AT_LEAST = 4
+"""So many share the room when there is much to deliver."""
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 60.0
 _REMEMBERED = 10_000
@@ -81,6 +83,7 @@ class UplinkActor(Actor[Inbox]):
         self._endpoint = endpoint
         self._in_flight = in_flight
         self._room = in_flight * _ROOM_FOR_EACH_THREAD
+        self._room_each = max(1, self._room // _DEVICES_AT_LEAST)
         self._rate = max_packets_per_s
         self._allowance = 0.0
         self._session = uuid.uuid4().hex
@@ -127,7 +130,10 @@ class UplinkActor(Actor[Inbox]):
 
     def _want(self) -> None:
         free = self._room - len(self._held)
-        self.ref(HARVEST).tell(Want(self.name, self._endpoint, self._session, free))
+        full = tuple(d for d, q in self._queues.items() if len(q) >= self._room_each)
+        self.ref(HARVEST).tell(
+            Want(self.name, self._endpoint, self._session, free, full)
+        )
 
     def _take(self, packets: tuple[Packet, ...]) -> None:
         for packet in packets:

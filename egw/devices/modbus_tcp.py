@@ -69,6 +69,8 @@ class ModbusTcp:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare a connection; `timeout_s` bounds connecting and each reply."""
+        self._where = (host, port)
+        self._timeout_s = timeout_s
         self._address = f"{host}:{port}"
         self._unit = unit
         self._gap_s = manners.gap_ms / 1000
@@ -98,11 +100,16 @@ class ModbusTcp:
         if self.connected:
             return
         try:
-            self._client.connect()  # type: ignore[no-untyped-call]
-            self._tune()
+            # pymodbus's own connect does not say why it failed.
+            connection = socket.create_connection(self._where, self._timeout_s)
+            self._client.socket = connection
+            _tune(connection)
         except (OSError, UnicodeError) as error:
             self.close()
-            raise NoConnection(f"cannot connect to {self._address}") from error
+            why = getattr(error, "strerror", None) or str(error)
+            raise NoConnection(
+                f"cannot connect to {self._address}: {why.lower()}"
+            ) from error
         if self._connect_delay_s:
             self._sleep(self._connect_delay_s)
         self._quiet_since_s = self._monotonic()
@@ -143,15 +150,6 @@ class ModbusTcp:
             ),
             struct.pack(">HBBHH", 6, self._unit, 16, address, len(words)),
         )
-
-    def _tune(self) -> None:
-        connection = self._client.socket
-        if connection is None:
-            raise ConnectionError(self._address)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_S)
 
     def _exchange(self, request: Callable[[], ModbusPDU], expected: bytes) -> None:
         """Send a request and await its reply, which starts with `expected`.
@@ -208,3 +206,10 @@ class ModbusTcp:
             raise Garbage("not the unit, function or size that was asked for")
         if len(frame) > 9 or frame[8:] == b"\0":
             raise Garbage("not an exception reply")
+
+
+def _tune(connection: socket.socket) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_S)

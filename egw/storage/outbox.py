@@ -20,7 +20,7 @@ from egw.messages import Packet
 from egw.storage.database import is_damage, move_aside, open_database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 _SCHEMA = """
@@ -204,18 +204,22 @@ class Outbox:
         )
         self._count("signed_packets", cursor.rowcount)
 
-    def to_deliver(self, endpoint: str, *, after: int, limit: int) -> list[Packet]:
+    def to_deliver(
+        self, endpoint: str, *, after: int, limit: int, without: Collection[str] = ()
+    ) -> list[Packet]:
         """Return the next packets for an endpoint in order, up to the first unsigned.
 
-        Those that already have an outcome there are left out.
+        Those that already have an outcome there are left out, and those of the
+        devices `without`.
         """
+        places = ", ".join("?" * len(without))
         rows = self._db.execute(
-            "SELECT id, device, header, payload, signature"
+            "SELECT id, device, header, payload, signature"  # noqa: S608 - only marks
             " FROM packet LEFT JOIN outcome"
             " ON outcome.packet = packet.id AND outcome.endpoint = ?"
             " WHERE done = 0 AND id > ? AND outcome.packet IS NULL"
-            " ORDER BY id LIMIT ?",
-            (endpoint, after, limit),
+            f" AND device NOT IN ({places}) ORDER BY id LIMIT ?",
+            (endpoint, after, *without, limit),
         )
         packets = []
         for number, device, header, payload, signature in rows:

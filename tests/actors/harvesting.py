@@ -140,8 +140,15 @@ class Harvesting:
         self.flush()
         return numbers
 
-    def want(self, free: int = 8, *, session: str = "s1", uplink: str = UPLINK) -> None:
-        self.take(Want(uplink, ENDPOINT, session, free))
+    def want(
+        self,
+        free: int = 8,
+        *,
+        session: str = "s1",
+        uplink: str = UPLINK,
+        full: tuple[str, ...] = (),
+    ) -> None:
+        self.take(Want(uplink, ENDPOINT, session, free, full))
 
     def given(self, uplink: str = UPLINK) -> list[Packet]:
         """Take what the uplink was given."""

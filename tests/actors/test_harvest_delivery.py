@@ -180,3 +180,31 @@ def test_each_endpoint_gets_each_packet_at_its_own_pace(tmp_path: Path) -> None:
     harvest.flush()
     assert harvest.status().waiting_packets == 0
     harvest.kill()
+
+
+def test_a_device_of_which_the_uplink_has_enough_leaves_the_room_to_others(
+    harvest: Harvesting,
+) -> None:
+    roof = harvest.signed_packets(4)
+    barn = harvest.signed_packets(3, device="barn")
+    harvest.want(2)
+    assert harvest.given_numbers() == roof[:2]
+
+    harvest.want(8, full=("roof",))
+
+    assert harvest.given_numbers() == barn
+
+
+def test_what_was_passed_over_comes_when_there_is_room_for_it_and_nothing_twice(
+    harvest: Harvesting,
+) -> None:
+    roof = harvest.signed_packets(4)
+    barn = harvest.signed_packets(3, device="barn")
+    harvest.want(2)
+    harvest.want(8, full=("roof",))
+    assert harvest.given_numbers() == roof[:2] + barn
+
+    harvest.want(8)
+    harvest.want(8)
+
+    assert harvest.given_numbers() == roof[2:]

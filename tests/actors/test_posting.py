@@ -149,7 +149,7 @@ def test_a_connection_reset_is_a_post_error(
 ) -> None:
     endpoint.answer_with(reset)
 
-    with pytest.raises(PostError, match="Protocol"):
+    with pytest.raises(PostError, match="connection reset by peer"):
         post(poster, endpoint)
 
 

@@ -204,3 +204,12 @@ def test_stopping_starts_no_more_posts(start: Callable[..., Delivering]) -> None
 
     until(lambda: uplink.peers.probe(NAME).tells)
     assert uplink.numbers == [1]
+
+
+def test_it_names_the_devices_of_which_it_has_enough(uplink: Delivering) -> None:
+    uplink.deliver(*(packet(number) for number in range(1, 9)), packet(9, "barn"))
+
+    uplink.harvest.tells.clear()
+    uplink.actor._want()
+
+    assert uplink.harvest.expect(Want).full == ("roof",)
