@@ -30,6 +30,7 @@ SAMPLE_MS = 2000
 SERIAL = "EGW-REPLAY-1"
 SERIAL_AT = 4989
 TYPE_CODE_AT, STRING_INVERTER = 4999, 300
+PV_POWER_AT = 5016
 POWER_AT = 5030
 FREQUENCY_AT = 5035
 
@@ -43,6 +44,7 @@ def sample(number: int) -> Words:
         words[str(SERIAL_AT + n)] = int.from_bytes(pair, "big")
     words[str(TYPE_CODE_AT)] = STRING_INVERTER
     words |= {str(POWER_AT): 1900 + number, str(POWER_AT + 1): 0}
+    words |= {str(PV_POWER_AT): 2900 + number, str(PV_POWER_AT + 1): 0}
     words[str(FREQUENCY_AT)] = 500
     return words
 
@@ -103,7 +105,7 @@ def test_the_recorded_words_are_delivered_under_their_registers_and_shown(
 
     assert points["active_power_w"] == {"value": 1902, "unit": "W"}
     assert points["grid_frequency_hz"] == {"value": 50.0, "unit": "Hz"}
-    assert (device["power_w"], device["frequency_hz"]) == (1902, 50.0)
+    assert (device["power_w"], device["frequency_hz"]) == (2902, 50.0)
     assert device["sn"] == SERIAL
     assert shown.returncode == 0, shown.stderr
     lines = {
