@@ -91,6 +91,8 @@ class UplinkActor(Actor[Inbox]):
         self._threads = ThreadPoolExecutor(in_flight, f"{context.name}-post")
         self._queues: dict[str, deque[Packet]] = {}
         self._held: set[int] = set()
+        self._asked = False
+        """Whether harvest has been asked and has not given anything since."""
         self._posting: dict[str, int] = {}
         """By device: how many failures in a row there were when its post began."""
         self._done: OrderedDict[int, str] = OrderedDict()
@@ -129,6 +131,7 @@ class UplinkActor(Actor[Inbox]):
         self._post_more()
 
     def _want(self) -> None:
+        self._asked = True
         free = self._room - len(self._held)
         full = tuple(d for d, q in self._queues.items() if len(q) >= self._room_each)
         self.ref(HARVEST).tell(
@@ -136,6 +139,7 @@ class UplinkActor(Actor[Inbox]):
         )
 
     def _take(self, packets: tuple[Packet, ...]) -> None:
+        self._asked = False
         for packet in packets:
             if packet.id in self._done:
                 # Harvest was restarted before it could write down the outcome.
@@ -210,7 +214,7 @@ class UplinkActor(Actor[Inbox]):
         self._done[packet.id] = rejected
         if len(self._done) > _REMEMBERED:
             self._done.popitem(last=False)
-        if len(self._held) <= self._room // 2:
+        if len(self._held) <= self._room // 2 and not self._asked:
             self._want()
 
     def _failing(self, message: Posted, failures_before: int) -> None:
