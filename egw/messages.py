@@ -43,6 +43,11 @@ class Reading(msgspec.Struct, frozen=True):
     stamp_ms: int
     """Start of the cycle; grows strictly within a device."""
     blocks: tuple[Block, ...]
+    full: bool = True
+    """Whether the cycle asked for everything, or for the slim set only."""
+    first_read_ms: int = 0
+    last_read_ms: int = 0
+    """Wall clock at the answers that brought the first and the last block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,11 +260,25 @@ class DeviceStatus(Tell):
     readings_dropped: int
     sample_rate_hz: float
     """Achieved over the last ten seconds."""
+    reading_rate_hz: float
+    """Harvest cycles finished, over the last ten seconds or the last cycle."""
     requests: int
     failures: int
     """Requests without a usable answer."""
+    success_percent: float | None
+    """Of the last hundred requests; None before the first."""
     quarantined: int
     """Registers that the device refuses and that are asked more rarely."""
+    max_registers: int
+    """Largest block that is asked for: the profile's, or less if that failed."""
+
+
+class Suspect(msgspec.Struct, frozen=True):
+    """A value of a reading that cannot be right: a counter that fell or leapt."""
+
+    key: str
+    value: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +288,8 @@ class Live(Tell):
     status: DeviceStatus
     frequency: FrequencySamples
     reading: Reading | None
+    suspects: tuple[Suspect, ...] = ()
+    """Values of the reading that are not to be published as good."""
 
 
 # Backend and gateway.

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
+import re
 from collections.abc import Iterator
 
-from egw.devices.decode import frequency_range
-from egw.devices.encode import encode_value
+from egw.devices.derived import parts_of
+from egw.devices.frequency import frequency_ranges
+from egw.devices.point_checks import is_plain_number, overlaps, wrong_point
 from egw.devices.profile import (
     Function,
     Point,
     Profile,
     ProfileError,
+    RegisterRange,
     ScaleRegister,
 )
-
-_NOT_NUMERIC = ("str", "bitfield")
 
 
 def check_profile(profile: Profile, name: str) -> None:
@@ -28,52 +27,17 @@ def check_profile(profile: Profile, name: str) -> None:
 
 
 def _contradictions(profile: Profile) -> Iterator[str]:
-    yield from _wrong_keys(profile)
-    yield from _wrong_ranges(profile)
-    yield from _wrong_references(profile)
     yield from _wrong_variants(profile)
     exponents = {(p.function, p.address) for p in profile.points if p.type == "i16"}
     for point in profile.points:
-        for reason in _wrong_point(point, profile, exponents):
+        for reason in wrong_point(point, profile, exponents):
             yield f"point {point.key}: {reason}"
-    yield from _overlaps(profile.points)
-
-
-def _wrong_keys(profile: Profile) -> Iterator[str]:
-    uses = Counter(point.key for point in profile.points)
-    for key, count in uses.items():
-        if count > 1:
-            yield f"point {key}: the key stands here {count} times"
-
-
-def _wrong_ranges(profile: Profile) -> Iterator[str]:
-    for number, part in enumerate(profile.harvest):
-        if part.end > 65536:
-            yield f"harvest[{number}]: ends at register {part.end - 1}, past 65535"
-
-
-def _wrong_references(profile: Profile) -> Iterator[str]:
-    points = {point.key: point for point in profile.points}
-    frequency = points.get(profile.frequency)
-    if frequency is None:
-        yield f"frequency: there is no point {profile.frequency}"
-    elif frequency.type in _NOT_NUMERIC or frequency.values:
-        yield f"frequency: point {frequency.key} is no plain number"
-    elif frequency.applies_to:
-        yield f"frequency: not every device has point {frequency.key}"
-    else:
-        yield from _wrong_frequency(profile)
-    for use in ("serial", "model"):
-        key = getattr(profile.identification, use)
-        if key is not None and key not in points:
-            yield f"identification.{use}: there is no point {key}"
-
-
-def _wrong_frequency(profile: Profile) -> Iterator[str]:
-    try:
-        frequency_range(profile)
-    except ProfileError as error:
-        yield str(error)
+    yield from overlaps(profile.points)
+    yield from _wrong_ranges(profile)
+    yield from _wrong_frequency(profile)
+    yield from _wrong_identification(profile)
+    yield from _wrong_derived(profile)
+    yield from _unread(profile)
 
 
 def _wrong_variants(profile: Profile) -> Iterator[str]:
@@ -83,93 +47,107 @@ def _wrong_variants(profile: Profile) -> Iterator[str]:
                 yield f"variants.{name}: {low}..{high} is no span of register values"
 
 
-def _wrong_point(
-    point: Point, profile: Profile, exponents: set[tuple[Function, int]]
-) -> Iterator[str]:
-    if point.end > 65536:
-        yield f"address: ends at register {point.end - 1}, past 65535"
-    yield from _wrong_scale(point, exponents)
-    yield from _wrong_meanings(point)
-    yield from _wrong_pattern(point, profile)
-    yield from _wrong_write(point, profile)
-    for name in point.applies_to:
-        if name not in profile.variants:
-            yield f"applies_to: there is no variant {name}"
-
-
-def _wrong_scale(point: Point, exponents: set[tuple[Function, int]]) -> Iterator[str]:
-    scaled = point.scale != 1.0 or point.offset != 0.0
-    if scaled and (point.type in _NOT_NUMERIC or point.values):
-        yield "scale: only a plain number has a scale or an offset"
-    if not math.isfinite(point.offset):
-        yield "offset: is not finite"
-    if isinstance(point.scale, ScaleRegister):
-        if point.offset:
-            yield "offset: a point with a scale register has none"
-        if (point.function, point.scale.register) not in exponents:
-            yield (
-                f"scale register {point.scale.register}: there is no i16 point at "
-                f"{point.function} {point.scale.register}"
-            )
-    elif point.scale == 0 or not math.isfinite(point.scale):
-        yield f"scale: {point.scale:g} is no scale"
-
-
-def _wrong_meanings(point: Point) -> Iterator[str]:
-    if point.values and point.type[0] not in "ui":
-        yield f"values: a {point.type} has none"
-    if point.bits and point.type != "bitfield":
-        yield f"bits: a {point.type} has none"
-    for bit in point.bits:
-        if not 0 <= bit < 16 * point.count:
-            yield f"bits: there is no bit {bit} in {16 * point.count} bits"
-
-
-def _wrong_pattern(point: Point, profile: Profile) -> Iterator[str]:
-    pattern = point.not_available
-    if pattern is None:
-        pattern = profile.not_available.get(point.type, 0)
-    elif point.type == "str":
-        yield "not_available: an empty text is absent without a pattern"
-    if not 0 <= pattern < 1 << 16 * point.count:
-        yield f"not_available: {pattern:#x} does not fit in {point.count} registers"
-
-
-def _wrong_write(point: Point, profile: Profile) -> Iterator[str]:
-    if point.write is None:
-        return
-    if point.function != "holding":
-        yield "write: input registers cannot be written"
-    elif point.type in _NOT_NUMERIC:
-        yield f"write: a {point.type} cannot be written"
-    elif not point.write.min <= point.write.max:
-        yield f"write: min {point.write.min:g} is above max {point.write.max:g}"
-    else:
-        for bound in (point.write.min, point.write.max):
-            yield from _unwritable(point, profile, bound)
-
-
-def _unwritable(point: Point, profile: Profile, bound: float) -> Iterator[str]:
-    try:
-        encode_value(profile, point, bound)
-    except ValueError as error:
-        yield f"write: {str(error).removeprefix(f'{point.key}: ')}"
-
-
-def _overlaps(points: tuple[Point, ...]) -> Iterator[str]:
-    """Two points share a register only when no device has both."""
-    ordered = sorted(points, key=lambda point: (point.function, point.address))
-    for number, point in enumerate(ordered):
-        for other in ordered[number + 1 :]:
-            if other.function != point.function or other.address >= point.end:
-                break
-            if not _exclude(point, other):
+def _wrong_ranges(profile: Profile) -> Iterator[str]:
+    harvest = profile.harvest
+    for name, ranges in (("full", harvest.full), ("slim", harvest.slim)):
+        for number, part in enumerate(ranges):
+            if part.end > 65536:
                 yield (
-                    f"point {other.key}: shares {other.function} {other.address} "
-                    f"with {point.key}"
+                    f"harvest.{name}[{number}]: ends at register {part.end - 1}, "
+                    "past 65535"
                 )
+    if harvest.full_every > 1 and not harvest.slim:
+        yield "harvest.full_every: without slim ranges every cycle is full"
 
 
-def _exclude(one: Point, other: Point) -> bool:
-    both_limited = bool(one.applies_to) and bool(other.applies_to)
-    return both_limited and not set(one.applies_to) & set(other.applies_to)
+def _wrong_frequency(profile: Profile) -> Iterator[str]:
+    points = profile.alternatives(profile.frequency)
+    if not points:
+        yield f"frequency: there is no point {profile.frequency}"
+    elif not all(is_plain_number(point) for point in points):
+        yield f"frequency: point {profile.frequency} is no plain number"
+    else:
+        try:
+            frequency_ranges(profile)
+        except ProfileError as error:
+            yield str(error)
+
+
+def _wrong_identification(profile: Profile) -> Iterator[str]:
+    keys = {point.key for point in profile.points}
+    identification = profile.identification
+    uses = [("serial", key) for key in identification.serial]
+    if identification.model is not None:
+        uses.append(("model", identification.model))
+    uses += [("signs", sign.point) for sign in identification.signs]
+    for use, key in uses:
+        if key not in keys:
+            yield f"identification.{use}: there is no point {key}"
+    for sign in identification.signs:
+        if (sign.pattern is None) == (not sign.within):
+            yield f"identification.signs: {sign.point}: needs a pattern or a span"
+        try:
+            re.compile(sign.pattern or "")
+        except re.error as error:
+            yield f"identification.signs: {sign.point}: pattern: {error}"
+
+
+def _wrong_derived(profile: Profile) -> Iterator[str]:
+    names = [derived.key for derived in profile.derived]
+    for derived in profile.derived:
+        place = f"derived {derived.key}"
+        if names.count(derived.key) > 1:
+            yield f"{place}: the key stands here {names.count(derived.key)} times"
+        if not derived.sum and not derived.products:
+            yield f"{place}: needs a sum or products"
+        for key in parts_of(derived):
+            points = profile.alternatives(key)
+            if not points:
+                yield f"{place}: there is no point {key}"
+            for point in points:
+                if not is_plain_number(point):
+                    yield f"{place}: point {key} is no plain number"
+                if isinstance(point.scale, ScaleRegister):
+                    yield f"{place}: point {key} has a scale register"
+
+
+def _unread(profile: Profile) -> Iterator[str]:
+    """A cycle that reads a point reads what the point depends on."""
+    harvest = profile.harvest
+    for name, ranges in (
+        ("slim", harvest.slim),
+        ("full", (*harvest.full, *harvest.slim)),
+    ):
+        read = _registers(ranges)
+        for point in profile.points:
+            own = {(point.function, a) for a in range(point.address, point.end)}
+            if not read.issuperset(own):
+                continue
+            for what, needed in _needs(point, profile):
+                if read.isdisjoint(needed):
+                    yield (
+                        f"harvest.{name}: reads point {point.key} without the {what} "
+                        "that it depends on"
+                    )
+
+
+def _registers(ranges: tuple[RegisterRange, ...]) -> set[tuple[Function, int]]:
+    return {(r.function, a) for r in ranges for a in range(r.address, r.end)}
+
+
+def _needs(
+    point: Point, profile: Profile
+) -> Iterator[tuple[str, set[tuple[Function, int]]]]:
+    """Yield what a point depends on; one register of each set will do."""
+    if isinstance(point.scale, ScaleRegister):
+        yield "scale register", {(point.function, point.scale.register)}
+    if point.high_word is not None:
+        yield "high word", {(point.function, point.high_word)}
+    if point.reversed_when is not None:
+        yield (
+            "register of reversed_when",
+            {(point.function, point.reversed_when.register)},
+        )
+    variants = [profile.variants[name] for name in point.applies_to]
+    if variants:
+        yield "register of its variant", {(v.function, v.address) for v in variants}

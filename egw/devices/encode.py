@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from egw.devices.meaning import FLOATS, exact, swap_words
+from egw.devices.meaning import FLOATS, exact, linear_of, swap_words
 from egw.devices.profile import Point, Profile, ScaleRegister, WriteRange
 
 _SIGNED = ("i16", "i32", "i64")
@@ -54,7 +54,8 @@ def _choices(point: Point) -> str:
 def _packed(point: Point, number: float) -> bytes:
     if isinstance(point.scale, ScaleRegister):
         raise ValueError(f"{point.key}: only the device knows the scale")  # noqa: TRY004
-    raw = (exact(number) - exact(point.offset)) / exact(point.scale)
+    factor, shift = linear_of(point)
+    raw = (exact(number) - exact(shift)) / exact(factor)
     try:
         if point.type in FLOATS:
             return FLOATS[point.type].pack(float(raw))

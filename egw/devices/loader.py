@@ -1,5 +1,7 @@
 """Profiles from YAML files, checked as they are read.
 
+A profile that is `based_on` another one takes everything from it that it does not say
+itself; its points, derived values, variants, disagreements and notes are added.
 Every mistake in a file is a `ProfileError` of one line that names the file, the point
 and the reason: `solaredge.yaml: point grid_frequency_hz: unit: Expected str, got int`.
 """
@@ -18,7 +20,9 @@ from egw.devices.checks import check_profile
 from egw.devices.profile import WORDS_OF_TYPE, Profile, ProfileError
 
 _BUILTIN_DIR = Path(__file__).parent / "profiles"
-_POINT_PATH = re.compile(r"points\[(\d+)\]\.?")
+_POINT_PATH = re.compile(r"(points|derived)\[(\d+)\]\.?")
+_ADDED = ("derived", "disagreements", "notes")
+"""Lists that a profile adds to those of the profile it is based on."""
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -28,7 +32,7 @@ def load_profile(path: Path) -> Profile:
     Raises ProfileError when the file cannot be read or anything in it is wrong.
     """
     try:
-        profile = _typed(_counted(_parsed(path)))
+        profile = _typed(_counted(_complete(_parsed(path), path)))
         check_profile(profile, path.stem)
     except ProfileError as error:
         raise ProfileError(f"{path.name}: {error}") from error.__cause__
@@ -101,6 +105,51 @@ def _parsed(path: Path) -> Any:
         raise ProfileError(f"is not YAML: {reason}") from error
 
 
+def _complete(raw: Any, path: Path) -> Any:
+    """Add what the profile takes from the one that it is based on."""
+    if not _is_dict(raw) or "based_on" not in raw:
+        return raw
+    own = {key: value for key, value in raw.items() if key != "based_on"}
+    base_path = _base_path(raw["based_on"], path)
+    base = _parsed(base_path)
+    if "based_on" in base:
+        raise ProfileError(f"based_on: {base_path.stem} is based on another itself")
+    load_profile(base_path)
+    return _merged(base, own)
+
+
+def _base_path(name: object, path: Path) -> Path:
+    builtin, beside = builtin_profiles(), path.with_name(f"{name}.yaml")
+    if isinstance(name, str) and beside != path and beside.is_file():
+        return beside
+    if isinstance(name, str) and name in builtin and builtin[name] != path:
+        return builtin[name]
+    raise ProfileError(
+        f"based_on: no profile {name!r}; there are: {', '.join(builtin)}"
+    )
+
+
+def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    merged = base | own
+    for part in _ADDED:
+        if part in base and part in own:
+            merged[part] = base[part] + _list(own, part)
+    if "variants" in base and _is_dict(own.get("variants")):
+        merged["variants"] = base["variants"] | own["variants"]
+    if "points" in own:
+        replaced = {str(p.get("key")) for p in _list(own, "points") if _is_dict(p)}
+        kept = [p for p in base["points"] if p["key"] not in replaced]
+        merged["points"] = kept + own["points"]
+    return merged
+
+
+def _list(raw: dict[str, Any], part: str) -> list[Any]:
+    found = raw[part]
+    if not isinstance(found, list):
+        raise ProfileError(f"{part}: expected a list")
+    return found
+
+
 def _counted(raw: Any) -> Any:
     """Fill in the register counts that follow from the types."""
     points = raw.get("points") if isinstance(raw, dict) else None
@@ -131,8 +180,9 @@ def _place(raw: Any, path: str) -> str:
     match = _POINT_PATH.match(path)
     if match is None:
         return f"{path}: " if path else ""
-    point = raw["points"][int(match[1])]
+    point = raw[match[1]][int(match[2])]
     key = point.get("key") if isinstance(point, dict) else None
     inner = path[match.end() :]
-    name = f"point {key}: " if key else f"point number {int(match[1]) + 1}: "
+    kind = "point" if match[1] == "points" else match[1]
+    name = f"{kind} {key}: " if key else f"{kind} number {int(match[2]) + 1}: "
     return name + (f"{inner}: " if inner else "")

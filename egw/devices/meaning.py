@@ -9,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 
-from egw.devices.profile import Point, Profile, ScaleRegister
+from egw.devices.profile import REVERSED_DIRECTIONS, Point, Profile, ScaleRegister
 
 Number = int | float
 Value = float | int | str | list[str]
@@ -25,19 +25,33 @@ _SIGNED = ("i16", "i32", "i64")
 def meaning_of(point: Point, profile: Profile) -> Meaning:
     """Build the function that turns the point's words into its value.
 
-    A scale register is not applied here: the caller has it, or has not.
+    A scale register is not applied here: the caller has it, or has not. The words of a
+    point with a `high_word` come with the high word first.
     """
     if point.type == "str":
-        return _text
+        return _text if point.encoding == "ascii" else _reversed_hex
     absent = _absent_words(point, profile)
     read: Meaning
     if point.type in FLOATS:
-        read = partial(_float, point.type, absent, _factor(point), point.offset)
+        factor, shift = linear_of(point)
+        read = partial(_float, point.type, absent, factor, shift)
     else:
         signed = point.type in _SIGNED
         read = _integer(absent, _finish(point), signed=signed)
     little = (point.word_order or profile.word_order) == "little"
-    return _swapped(read, point.count) if little and point.count > 1 else read
+    if little and point.count > 1 and point.high_word is None:
+        return _swapped(read, point.count)
+    return read
+
+
+def linear_of(point: Point) -> tuple[float, float]:
+    """Return factor and shift from the raw number to egw's sign convention.
+
+    The factor of a point with a scale register is 1 or -1.
+    """
+    turn = -1.0 if point.positive in REVERSED_DIRECTIONS else 1.0
+    scale = 1.0 if isinstance(point.scale, ScaleRegister) else point.scale
+    return turn * scale, turn * point.offset + 0.0
 
 
 def swap_words(words: bytes) -> bytes:
@@ -50,26 +64,36 @@ def exact(number: float) -> Fraction:
     return Fraction(Decimal(repr(number)))
 
 
+def patterns_of(point: Point, profile: Profile) -> tuple[int, ...]:
+    """Return the raw patterns, unsigned, with which the point says "no value"."""
+    patterns = point.not_available
+    if patterns is None:
+        patterns = profile.not_available.get(point.type, ())
+    return (patterns,) if isinstance(patterns, int) else patterns
+
+
 def _swapped(read: Meaning, count: int) -> Meaning:
     if count == 2:
         return lambda words: read(words[2:] + words[:2])
     return lambda words: read(swap_words(words))
 
 
-def _absent_words(point: Point, profile: Profile) -> bytes | None:
-    pattern = point.not_available
-    if pattern is None:
-        pattern = profile.not_available.get(point.type)
-    return None if pattern is None else pattern.to_bytes(2 * point.count, "big")
+def _absent_words(point: Point, profile: Profile) -> tuple[bytes, ...]:
+    return tuple(
+        pattern.to_bytes(2 * point.count, "big")
+        for pattern in patterns_of(point, profile)
+    )
 
 
-def _integer(absent: bytes | None, finish: _Finish | None, *, signed: bool) -> Meaning:
+def _integer(
+    absent: tuple[bytes, ...], finish: _Finish | None, *, signed: bool
+) -> Meaning:
     if finish is None:
         return lambda words: (
-            None if words == absent else int.from_bytes(words, "big", signed=signed)
+            None if words in absent else int.from_bytes(words, "big", signed=signed)
         )
     return lambda words: (
-        None if words == absent else finish(int.from_bytes(words, "big", signed=signed))
+        None if words in absent else finish(int.from_bytes(words, "big", signed=signed))
     )
 
 
@@ -80,11 +104,7 @@ def _finish(point: Point) -> _Finish | None:
     if point.values:
         texts = point.values
         return lambda raw: texts.get(raw, raw)
-    return _linear(_factor(point), point.offset)
-
-
-def _factor(point: Point) -> float:
-    return 1.0 if isinstance(point.scale, ScaleRegister) else point.scale
+    return _linear(*linear_of(point))
 
 
 def _linear(scale: float, offset: float) -> _Finish | None:
@@ -107,10 +127,10 @@ def _flags(names: list[str], raw: int) -> list[str]:
 
 
 def _float(
-    kind: str, absent: bytes | None, scale: float, offset: float, words: bytes
+    kind: str, absent: tuple[bytes, ...], scale: float, offset: float, words: bytes
 ) -> float | None:
     (number,) = FLOATS[kind].unpack(words)
-    if words == absent or not math.isfinite(number):
+    if words in absent or not math.isfinite(number):
         return None
     if kind == "f32":
         number = _shortest(number, words)
@@ -143,3 +163,11 @@ def _text(words: bytes) -> str | None:
     except UnicodeDecodeError:
         return None
     return text if text and text.isprintable() else None
+
+
+def _reversed_hex(words: bytes) -> str | None:
+    """Return four hexadecimal digits a register, the last digit of each first."""
+    digits = words.hex().upper()
+    if not digits.strip("0") or not digits.strip("F"):
+        return None
+    return "".join(digits[i : i + 4][::-1] for i in range(0, len(digits), 4))
