@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: demo test check bench clean
+.PHONY: demo test mbpoll check bench clean
 
 $(READY): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -18,8 +18,17 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 demo: $(READY)
 	$(BIN)/egw demo
 
-test: $(READY)
+test: $(READY) mbpoll
 	$(BIN)/python -m pytest
+
+# An independent Modbus master, with which the tests compare egw.
+mbpoll:
+	@command -v mbpoll >/dev/null || { \
+		echo "Installing mbpoll, with which the tests compare egw ..."; \
+		root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+		$$root apt-get install -y -qq mbpoll >/dev/null 2>&1 \
+		|| { $$root apt-get update -qq && $$root apt-get install -y -qq mbpoll >/dev/null; } \
+		|| echo "It could not be installed: the tests that need it are skipped."; }
 
 check: $(READY)
 	$(BIN)/ruff check .
