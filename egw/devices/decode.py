@@ -23,8 +23,8 @@ _Shape = tuple[tuple[Function, int, int], ...]
 _Data = Sequence[bytes]
 _Reader = Callable[[_Data], Value | None]
 
-_LARGEST_EXPONENT = 10
-_POWERS: tuple[int, ...] = tuple(10**n for n in range(_LARGEST_EXPONENT + 1))
+LARGEST_EXPONENT = 10
+_POWERS: tuple[int, ...] = tuple(10**n for n in range(LARGEST_EXPONENT + 1))
 
 
 class _Words(NamedTuple):
@@ -79,13 +79,18 @@ class Decoder:
     """The named values of one profile's registers. Built once, used for each read."""
 
     def __init__(self, profile: Profile, keys: Collection[str] | None = None) -> None:
-        """Decode all points, or only those called one of `keys` (nothing derived)."""
+        """Decode everything, or only the keys that are wanted and their parts."""
         self._profile = profile
-        points = [p for p in profile.points if keys is None or p.key in keys]
+        self._computations = tuple(
+            c for c in computations(profile) if keys is None or c.key in keys
+        )
+        parts = {part for c in self._computations for part in c.parts}
+        points = [
+            p for p in profile.points if keys is None or p.key in keys or p.key in parts
+        ]
         self._meanings = [(point, meaning_of(point, profile)) for point in points]
         names = [point.key for point in points]
         self._repeated = {name for name in names if names.count(name) > 1}
-        self._computations = computations(profile) if keys is None else ()
         self._layout = lru_cache(maxsize=32)(self._lay_out)
 
     def decode(self, blocks: Iterable[Block]) -> dict[str, Value]:
@@ -266,7 +271,7 @@ def _scaled(value: Value | None, factor: bytes) -> Number | None:
     if not isinstance(value, int | float):
         return None
     exponent = int.from_bytes(factor, "big", signed=True)
-    if not -_LARGEST_EXPONENT <= exponent <= _LARGEST_EXPONENT:
+    if not -LARGEST_EXPONENT <= exponent <= LARGEST_EXPONENT:
         return None
     if exponent >= 0:
         return value * _POWERS[exponent]
