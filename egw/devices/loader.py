@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 from egw.devices.checks import check_profile
+from egw.devices.choices import choices
 from egw.devices.profile import WORDS_OF_TYPE, Profile, ProfileError
+from egw.devices.yaml_data import read_yaml
 
 _BUILTIN_DIR = Path(__file__).parent / "profiles"
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_FIELD = re.compile(r"[a-z_]+")
 _POINT_PATH = re.compile(r"(points|derived)\[(\d+)\]\.?")
 _ADDED = ("derived", "disagreements", "notes")
 """Lists that a profile adds to those of the profile it is based on."""
-_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def load_profile(path: Path) -> Profile:
@@ -32,10 +34,11 @@ def load_profile(path: Path) -> Profile:
     Raises ProfileError when the file cannot be read or anything in it is wrong.
     """
     try:
-        profile = _typed(_counted(_complete(_parsed(path), path)))
+        profile = _typed(_counted(_complete(read_yaml(path), path)))
         check_profile(profile, path.stem)
     except ProfileError as error:
-        raise ProfileError(f"{path.name}: {error}") from error.__cause__
+        reason = " ".join(str(error).split())
+        raise ProfileError(f"{path.name}: {reason}") from error.__cause__
     return profile
 
 
@@ -71,59 +74,27 @@ def _loaded(path: Path, _changed_ns: int) -> Profile:
     return load_profile(path)
 
 
-class _YamlLoader(_SafeLoader):  # type: ignore[misc]
-    """Plain YAML data in which no mapping has a key twice."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-        """Build a mapping; raises ConstructorError on a repeated or odd key."""
-        mapping: dict[Any, Any] = {}
-        for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise _constructor_error("a key must be a plain word", key_node)
-            key = self.construct_object(key_node)
-            if key in mapping:
-                raise _constructor_error(f"key {key!r} stands here twice", key_node)
-            mapping[key] = self.construct_object(value_node, deep=deep)
-        return mapping
-
-
-def _constructor_error(problem: str, node: Any) -> yaml.constructor.ConstructorError:
-    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-
-
-def _parsed(path: Path) -> Any:
-    try:
-        with path.open("rb") as file:
-            return yaml.load(file, _YamlLoader)  # noqa: S506 (a safe loader)
-    except OSError as error:
-        raise ProfileError(f"cannot be read: {error.strerror}") from error
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ProfileError(f"{line}{error.problem}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ProfileError(f"is not YAML: {reason}") from error
-
-
 def _complete(raw: Any, path: Path) -> Any:
     """Add what the profile takes from the one that it is based on."""
     if not _is_dict(raw) or "based_on" not in raw:
         return raw
     own = {key: value for key, value in raw.items() if key != "based_on"}
     base_path = _base_path(raw["based_on"], path)
-    base = _parsed(base_path)
-    if "based_on" in base:
+    base = read_yaml(base_path)
+    if _is_dict(base) and "based_on" in base:
         raise ProfileError(f"based_on: {base_path.stem} is based on another itself")
     load_profile(base_path)
     return _merged(base, own)
 
 
 def _base_path(name: object, path: Path) -> Path:
-    builtin, beside = builtin_profiles(), path.with_name(f"{name}.yaml")
-    if isinstance(name, str) and beside != path and beside.is_file():
-        return beside
-    if isinstance(name, str) and name in builtin and builtin[name] != path:
-        return builtin[name]
+    builtin = builtin_profiles()
+    if isinstance(name, str) and _NAME.fullmatch(name):
+        beside = path.with_name(f"{name}.yaml")
+        if beside != path and beside.is_file():
+            return beside
+        if name in builtin and builtin[name] != path:
+            return builtin[name]
     raise ProfileError(
         f"based_on: no profile {name!r}; there are: {', '.join(builtin)}"
     )
@@ -172,7 +143,9 @@ def _typed(raw: Any) -> Profile:
     except msgspec.ValidationError as error:
         reason, _, path = str(error).replace("`", "").partition(" - at ")
         place = _place(raw, path.replace("$.", "").replace("$", ""))
-        raise ProfileError(f"{place}{reason}") from error
+        words = choices(_FIELD.findall(path)[-1]) if "enum" in reason else ()
+        expected = f", expected one of: {', '.join(words)}" if words else ""
+        raise ProfileError(f"{place}{reason}{expected}") from error
 
 
 def _place(raw: Any, path: str) -> str:
