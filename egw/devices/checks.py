@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from egw.devices.derived import parts_of
 from egw.devices.frequency import frequency_ranges
+from egw.devices.needs import needs_of
 from egw.devices.point_checks import is_plain_number, overlaps, wrong_point
 from egw.devices.profile import (
     Function,
-    Point,
     Profile,
     ProfileError,
     RegisterRange,
@@ -86,6 +86,9 @@ def _wrong_identification(profile: Profile) -> Iterator[str]:
     for sign in identification.signs:
         if (sign.pattern is None) == (not sign.within):
             yield f"identification.signs: {sign.point}: needs a pattern or a span"
+        for low, high in sign.within:
+            if not low <= high:
+                yield f"identification.signs: {sign.point}: {low:g}..{high:g} is no span"
         try:
             re.compile(sign.pattern or "")
         except re.error as error:
@@ -123,31 +126,14 @@ def _unread(profile: Profile) -> Iterator[str]:
             own = {(point.function, a) for a in range(point.address, point.end)}
             if not read.issuperset(own):
                 continue
-            for what, needed in _needs(point, profile):
-                if read.isdisjoint(needed):
+            for need in needs_of(point, profile):
+                if read.isdisjoint(need.registers):
                     yield (
-                        f"harvest.{name}: reads point {point.key} without the {what} "
-                        "that it depends on"
+                        f"harvest.{name}: reads point {point.key} without the "
+                        f"{need.what} that it depends on"
                     )
+                    break
 
 
 def _registers(ranges: tuple[RegisterRange, ...]) -> set[tuple[Function, int]]:
     return {(r.function, a) for r in ranges for a in range(r.address, r.end)}
-
-
-def _needs(
-    point: Point, profile: Profile
-) -> Iterator[tuple[str, set[tuple[Function, int]]]]:
-    """Yield what a point depends on; one register of each set will do."""
-    if isinstance(point.scale, ScaleRegister):
-        yield "scale register", {(point.function, point.scale.register)}
-    if point.high_word is not None:
-        yield "high word", {(point.function, point.high_word)}
-    if point.reversed_when is not None:
-        yield (
-            "register of reversed_when",
-            {(point.function, point.reversed_when.register)},
-        )
-    variants = [profile.variants[name] for name in point.applies_to]
-    if variants:
-        yield "register of its variant", {(v.function, v.address) for v in variants}

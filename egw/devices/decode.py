@@ -13,9 +13,21 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from egw.devices.blocks import Block
-from egw.devices.derived import Computation, computations
+from egw.devices.derived import computed, parts_of
 from egw.devices.meaning import Meaning, Number, Value, linear_of, meaning_of
-from egw.devices.profile import Function, Point, Profile, ScaleRegister, Variant
+from egw.devices.profile import (
+    Condition,
+    Function,
+    Point,
+    Profile,
+    ScaleRegister,
+    Variant,
+)
+
+LARGEST_EXPONENT = 10
+"""Of a scale register; SunSpec's scale factors go from -10 to 10."""
+
+_POWERS: tuple[int, ...] = tuple(10**n for n in range(LARGEST_EXPONENT + 1))
 
 _Shape = tuple[tuple[Function, int, int], ...]
 """Table, first register and length in bytes of each block."""
@@ -23,56 +35,58 @@ _Shape = tuple[tuple[Function, int, int], ...]
 _Data = Sequence[bytes]
 _Reader = Callable[[_Data], Value | None]
 
-LARGEST_EXPONENT = 10
-_POWERS: tuple[int, ...] = tuple(10**n for n in range(LARGEST_EXPONENT + 1))
 
-
-class _Words(NamedTuple):
-    """Where words stand: the block's position and the bytes in it."""
+class _Place(NamedTuple):
+    """Where words stand: the number of the block and the byte in it."""
 
     block: int
     start: int
-    stop: int
 
-    def of(self, data: _Data) -> bytes:
-        return data[self.block][self.start : self.stop]
+    def word(self, data: _Data) -> int:
+        return int.from_bytes(data[self.block][self.start : self.start + 2], "big")
 
 
 @dataclass(frozen=True, slots=True)
-class _Conditions:
-    """Holds when one of the variants does; without any variant, always."""
+class _Scope:
+    """Which devices have a point, as far as blocks of one shape can tell."""
 
-    variants: tuple[tuple[_Words, Variant], ...] = ()
+    told: tuple[tuple[_Place, Variant], ...]
+    """Its variants whose registers are in the blocks."""
+    count: int
+    """How many variants it has; 0: every device has the point."""
 
-    def hold(self, data: _Data) -> bool:
-        if not self.variants:
-            return True
-        for words, variant in self.variants:
-            raw = int.from_bytes(words.of(data), "big")
+    def covers(self, data: _Data) -> bool | None:
+        """Tell whether this device has the point; None when that is not known."""
+        for place, variant in self.told:
+            raw = place.word(data)
             if any(low <= raw <= high for low, high in variant.within):
                 return True
-        return False
-
-
-@dataclass(slots=True)
-class _Group:
-    """The points that a device has when the conditions hold."""
-
-    conditions: _Conditions
-    plain: list[tuple[str, int, int, int, Meaning]] = field(default_factory=list)
-    special: list[tuple[str, _Reader]] = field(default_factory=list)
+        if self.count == 0:
+            return True
+        return False if len(self.told) == self.count else None
 
 
 @dataclass(slots=True)
 class _Layout:
-    """Where each point's words are in blocks of one shape."""
+    """Where each point's words are in blocks of one shape.
 
-    groups: dict[_Conditions, _Group] = field(default_factory=dict)
-    alternatives: dict[str, list[tuple[_Conditions, _Reader]]] = field(
-        default_factory=dict
-    )
-    conditions: dict[str, list[_Conditions]] = field(default_factory=dict)
-    """Under which a key was answered, whatever it says."""
+    Scopes are known by their number, so that each is looked at once.
+    """
+
+    scopes: dict[_Scope, int] = field(default_factory=dict)
+    plain: list[list[tuple[str, int, int, Meaning]]] = field(default_factory=list)
+    """By scope: what depends on nothing but its own words."""
+    special: list[list[tuple[str, _Reader]]] = field(default_factory=list)
+    alternatives: dict[str, list[tuple[int, _Reader]]] = field(default_factory=dict)
+    readable: dict[str, list[tuple[int, bool]]] = field(default_factory=dict)
+    """By key: the scope of each point, and whether its registers were read."""
+
+    def number_of(self, scope: _Scope) -> int:
+        if scope not in self.scopes:
+            self.scopes[scope] = len(self.scopes)
+            self.plain.append([])
+            self.special.append([])
+        return self.scopes[scope]
 
 
 class Decoder:
@@ -80,13 +94,13 @@ class Decoder:
 
     def __init__(self, profile: Profile, keys: Collection[str] | None = None) -> None:
         """Decode everything, or only the keys that are wanted and their parts."""
-        self._profile = profile
-        self._computations = tuple(
-            c for c in computations(profile) if keys is None or c.key in keys
-        )
-        parts = {part for c in self._computations for part in c.parts}
+        self._variants = profile.variants
+        self._derived = [d for d in profile.derived if keys is None or d.key in keys]
+        parts = {part for derived in self._derived for part in parts_of(derived)}
         points = [
-            p for p in profile.points if keys is None or p.key in keys or p.key in parts
+            point
+            for point in profile.points
+            if keys is None or point.key in keys or point.key in parts
         ]
         self._meanings = [(point, meaning_of(point, profile)) for point in points]
         names = [point.key for point in points]
@@ -103,89 +117,84 @@ class Decoder:
         found = tuple(blocks)
         data = [block.data for block in found]
         layout = self._layout(
-            tuple((b.function, b.address, len(b.data)) for b in found)
+            tuple([(b.function, b.address, len(b.data)) for b in found])
         )
+        covered = [scope.covers(data) for scope in layout.scopes]
         values: dict[str, Value] = {}
-        for conditions, group in layout.groups.items():
-            if conditions.hold(data):
-                _read_group(group, data, values)
+        for number, applies in enumerate(covered):
+            if applies:
+                _read(layout.plain[number], layout.special[number], data, values)
         for key, candidates in layout.alternatives.items():
-            value = _first(candidates, data)
+            _read_first(key, candidates, covered, data, values)
+        for derived in self._derived:
+            missing = [part for part in parts_of(derived) if part not in values]
+            settled = all(_is_settled(layout.readable[p], covered) for p in missing)
+            value = computed(derived, values) if settled else None
             if value is not None:
-                values[key] = value
-        for computation in self._computations:
-            self._compute(computation, layout, data, values)
+                values.setdefault(derived.key, value)
         return values
-
-    def _compute(
-        self,
-        computation: Computation,
-        layout: _Layout,
-        data: _Data,
-        values: dict[str, Value],
-    ) -> None:
-        if computation.key in values:
-            return
-        for part in computation.parts:
-            held = layout.conditions.get(part, ())
-            if part not in values and not any(c.hold(data) for c in held):
-                return
-        value = computation.value(values)
-        if value is not None:
-            values[computation.key] = value
 
     def _lay_out(self, shape: _Shape) -> _Layout:
         """Find each point's words in blocks of this shape, once for the shape."""
         layout = _Layout()
         for point, meaning in self._meanings:
-            words = _place(shape, point)
-            conditions = self._conditions(point, shape)
-            if words is None or conditions is None:
+            number = layout.number_of(self._scope(point, shape))
+            read = _reader(shape, point, meaning)
+            layout.readable.setdefault(point.key, []).append((number, read is not None))
+            if read is None:
                 continue
-            is_plain = _is_plain(point)
-            reader = _plain(words, meaning) if is_plain else None
-            if not is_plain:
-                reader = _special(shape, point, words, meaning)
-            if reader is None:
-                continue
-            layout.conditions.setdefault(point.key, []).append(conditions)
+            place = _find(shape, point.function, point.address, point.count)
             if point.key in self._repeated:
-                candidates = layout.alternatives.setdefault(point.key, [])
-                candidates.append((conditions, reader))
-                continue
-            group = layout.groups.setdefault(conditions, _Group(conditions))
-            if is_plain:
-                group.plain.append((point.key, *words, meaning))
+                layout.alternatives.setdefault(point.key, []).append((number, read))
+            elif place is not None and _is_plain(point):
+                layout.plain[number].append((point.key, *place, meaning))
             else:
-                group.special.append((point.key, reader))
+                layout.special[number].append((point.key, read))
         return layout
 
-    def _conditions(self, point: Point, shape: _Shape) -> _Conditions | None:
-        if not point.applies_to:
-            return _Conditions()
-        variants = [self._profile.variants[name] for name in point.applies_to]
+    def _scope(self, point: Point, shape: _Shape) -> _Scope:
+        variants = [self._variants[name] for name in point.applies_to]
         found = [(_find(shape, v.function, v.address, 1), v) for v in variants]
-        known = tuple((words, v) for words, v in found if words is not None)
-        return _Conditions(known) if known else None
+        told = tuple((place, v) for place, v in found if place is not None)
+        return _Scope(told, len(variants))
 
 
-def _read_group(group: _Group, data: _Data, values: dict[str, Value]) -> None:
-    for key, block, start, stop, meaning in group.plain:
-        value = meaning(data[block][start:stop])
+def _read(
+    plain: list[tuple[str, int, int, Meaning]],
+    special: list[tuple[str, _Reader]],
+    data: _Data,
+    values: dict[str, Value],
+) -> None:
+    for key, block, start, meaning in plain:
+        value = meaning(data[block], start)
         if value is not None:
             values[key] = value
-    for key, reader in group.special:
-        value = reader(data)
+    for key, read in special:
+        value = read(data)
         if value is not None:
             values[key] = value
 
 
-def _first(candidates: list[tuple[_Conditions, _Reader]], data: _Data) -> Value | None:
-    for conditions, reader in candidates:
-        value = reader(data) if conditions.hold(data) else None
+def _read_first(
+    key: str,
+    candidates: list[tuple[int, _Reader]],
+    covered: list[bool | None],
+    data: _Data,
+    values: dict[str, Value],
+) -> None:
+    for number, read in candidates:
+        value = read(data) if covered[number] else None
         if value is not None:
-            return value
-    return None
+            values[key] = value
+            return
+
+
+def _is_settled(points: list[tuple[int, bool]], covered: list[bool | None]) -> bool:
+    """Tell whether a part without a value has none, and was not merely unread."""
+    return all(
+        covered[number] is False or (covered[number] and was_read)
+        for number, was_read in points
+    )
 
 
 def _is_plain(point: Point) -> bool:
@@ -196,83 +205,84 @@ def _is_plain(point: Point) -> bool:
     )
 
 
-def _plain(words: _Words, meaning: Meaning) -> _Reader:
-    return lambda data: meaning(words.of(data))
-
-
-def _special(
-    shape: _Shape, point: Point, words: _Words, meaning: Meaning
-) -> _Reader | None:
-    """Build the reader of a point that depends on more than its own words."""
-    reader = _plain(words, meaning)
-    if point.high_word is not None:
-        low = 2 * (point.address - min(point.address, point.high_word))
-        high = 2 * (point.high_word - min(point.address, point.high_word))
-        reader = _joined(words, low, high, meaning)
-    if isinstance(point.scale, ScaleRegister):
-        factor = _find(shape, point.function, point.scale.register, 1)
-        if factor is None:
-            return None
-        reader = _with_factor(reader, factor)
-    if point.reversed_when is not None:
-        return _reversible(shape, point, reader)
-    return reader
-
-
-def _joined(words: _Words, low: int, high: int, meaning: Meaning) -> _Reader:
-    def read(data: _Data) -> Value | None:
-        span = words.of(data)
-        return meaning(span[high : high + 2] + span[low : low + 2])
-
-    return read
-
-
-def _with_factor(reader: _Reader, factor: _Words) -> _Reader:
-    return lambda data: _scaled(reader(data), factor.of(data))
-
-
-def _reversible(shape: _Shape, point: Point, reader: _Reader) -> _Reader | None:
-    condition = point.reversed_when
-    if condition is None:
-        return reader
-    where = _find(shape, point.function, condition.register, 1)
-    if where is None:
-        return None
-    native = 1 if linear_of(point)[0] > 0 else -1
-
-    def read(data: _Data) -> Value | None:
-        value = reader(data)
-        if not isinstance(value, int | float) or value * native <= 0:
-            return value
-        raw = int.from_bytes(where.of(data), "big")
-        return -value if raw & condition.mask == condition.equals else value
-
-    return read
-
-
-def _place(shape: _Shape, point: Point) -> _Words | None:
+def _reader(shape: _Shape, point: Point, meaning: Meaning) -> _Reader | None:
+    """Build what reads a point from blocks of this shape; None when they lack it."""
     if point.high_word is None:
-        return _find(shape, point.function, point.address, point.count)
-    first = min(point.address, point.high_word)
-    span = abs(point.address - point.high_word) + 1
-    return _find(shape, point.function, first, span)
+        place = _find(shape, point.function, point.address, point.count)
+        read = None if place is None else _at(place, meaning)
+    else:
+        read = _joined(shape, point, point.high_word, meaning)
+    if read is not None and isinstance(point.scale, ScaleRegister):
+        factor = _find(shape, point.function, point.scale.register, 1)
+        read = None if factor is None else _scaled(read, factor)
+    if read is not None and point.reversed_when is not None:
+        register = _find(shape, point.function, point.reversed_when.register, 1)
+        is_native = linear_of(point)[0] > 0
+        read = (
+            None
+            if register is None
+            else _reversible(read, register, point.reversed_when, is_native=is_native)
+        )
+    return read
 
 
-def _find(shape: _Shape, function: Function, address: int, count: int) -> _Words | None:
+def _at(place: _Place, meaning: Meaning) -> _Reader:
+    block, start = place
+    return lambda data: meaning(data[block], start)
+
+
+def _joined(
+    shape: _Shape, point: Point, high_word: int, meaning: Meaning
+) -> _Reader | None:
+    """Read a number whose two words, in one reply, stand apart."""
+    first, last = sorted((point.address, high_word))
+    place = _find(shape, point.function, first, last - first + 1)
+    if place is None:
+        return None
+    low = place.start + 2 * (point.address - first)
+    high = place.start + 2 * (high_word - first)
+
+    def read(data: _Data) -> Value | None:
+        words = data[place.block]
+        return meaning(words[high : high + 2] + words[low : low + 2], 0)
+
+    return read
+
+
+def _scaled(read: _Reader, factor: _Place) -> _Reader:
+    """Apply the power of ten that the device reports; 0x8000 is "not implemented"."""
+
+    def read_scaled(data: _Data) -> Number | None:
+        value = read(data)
+        raw = factor.word(data)
+        exponent = raw - 0x10000 if raw >> 15 else raw
+        if not isinstance(value, int) or abs(exponent) > LARGEST_EXPONENT:
+            return None
+        if exponent >= 0:
+            return value * _POWERS[exponent]
+        return value / _POWERS[-exponent]
+
+    return read_scaled
+
+
+def _reversible(
+    read: _Reader, register: _Place, condition: Condition, *, is_native: bool
+) -> _Reader:
+    """Turn a positive register value round when the condition holds."""
+
+    def read_reversible(data: _Data) -> Value | None:
+        value = read(data)
+        if not isinstance(value, int | float) or (value > 0) != is_native:
+            return value
+        holds = register.word(data) & condition.mask == condition.equals
+        return -value if holds and value else value
+
+    return read_reversible
+
+
+def _find(shape: _Shape, function: Function, address: int, count: int) -> _Place | None:
     for number, (table, first, size) in enumerate(shape):
         start = 2 * (address - first)
         if table == function and start >= 0 and start + 2 * count <= size:
-            return _Words(number, start, start + 2 * count)
+            return _Place(number, start)
     return None
-
-
-def _scaled(value: Value | None, factor: bytes) -> Number | None:
-    """Apply the power of ten that the device reports; 0x8000 is "not implemented"."""
-    if not isinstance(value, int | float):
-        return None
-    exponent = int.from_bytes(factor, "big", signed=True)
-    if not -LARGEST_EXPONENT <= exponent <= LARGEST_EXPONENT:
-        return None
-    if exponent >= 0:
-        return value * _POWERS[exponent]
-    return value / _POWERS[-exponent]

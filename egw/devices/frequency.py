@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from egw.devices.blocks import Block
 from egw.devices.decode import Decoder
-from egw.devices.profile import (
-    Point,
-    Profile,
-    ProfileError,
-    RegisterRange,
-    ScaleRegister,
-)
+from egw.devices.needs import needs_of
+from egw.devices.profile import Point, Profile, ProfileError, RegisterRange
 
 FREQUENCY_LIMITS_HZ = (40.0, 70.0)
 """What a grid can have; anything else in a frequency register is not a frequency."""
@@ -41,8 +34,8 @@ class FrequencyDecoder:
 def frequency_ranges(profile: Profile) -> tuple[RegisterRange, ...]:
     """Return the smallest reads that have the frequency, the first choice first.
 
-    Each has what the point depends on: its scale register, the registers that tell its
-    variants. Raises ProfileError when one read cannot have all.
+    Each has what the point depends on, as `needs_of` says. Raises ProfileError when
+    one read cannot have all.
     """
     ranges: list[RegisterRange] = []
     for point in profile.alternatives(profile.frequency):
@@ -53,26 +46,19 @@ def frequency_ranges(profile: Profile) -> tuple[RegisterRange, ...]:
 
 
 def _range_of(point: Point, profile: Profile) -> RegisterRange:
-    registers = set(_registers_of(point, profile))
-    first, end = min(registers), max(registers) + 1
-    most = profile.manners.max_registers
-    if end - first > most:
+    registers = {(point.function, a) for a in range(point.address, point.end)}
+    registers.update(*(need.registers for need in needs_of(point, profile)))
+    if {function for function, _ in registers} != {point.function}:
         raise ProfileError(
-            f"point {point.key}: what it depends on is {end - first} registers away; "
-            f"one read has {most}"
+            f"point {point.key}: the register of a variant is in another table, which "
+            "one read cannot have"
         )
-    return RegisterRange(function=point.function, address=first, count=end - first)
-
-
-def _registers_of(point: Point, profile: Profile) -> Iterable[int]:
-    yield from range(point.address, point.end)
-    if isinstance(point.scale, ScaleRegister):
-        yield point.scale.register
-    for name in point.applies_to:
-        variant = profile.variants[name]
-        if variant.function != point.function:
-            raise ProfileError(
-                f"point {point.key}: variant {name} is told by a register of "
-                "another table, which one read cannot have"
-            )
-        yield variant.address
+    addresses = [address for _, address in registers]
+    count = max(addresses) + 1 - min(addresses)
+    most = profile.manners.max_registers
+    if count > most:
+        raise ProfileError(
+            f"point {point.key}: what it depends on spans {count} registers; one read "
+            f"has {most}"
+        )
+    return RegisterRange(function=point.function, address=min(addresses), count=count)

@@ -1,4 +1,4 @@
-"""What the words of one point say: raw number, scale, text, flags, or nothing."""
+"""What the words of one point say: number, text, flags, or nothing."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ import struct
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
-from functools import partial
 
 from egw.devices.profile import REVERSED_DIRECTIONS, Point, Profile, ScaleRegister
 
 Number = int | float
 Value = float | int | str | list[str]
-Meaning = Callable[[bytes], Value | None]
-"""Words as the device sent them to a value; None when they say "no value"."""
+Meaning = Callable[[bytes, int], Value | None]
+"""The value whose words begin at a byte of a reply; None when they say "no value"."""
 
-_Finish = Callable[[int], Value]
-
+INTEGERS = {
+    "u16": struct.Struct(">H"),
+    "i16": struct.Struct(">h"),
+    "u32": struct.Struct(">I"),
+    "acc32": struct.Struct(">I"),
+    "i32": struct.Struct(">i"),
+    "u64": struct.Struct(">Q"),
+    "i64": struct.Struct(">q"),
+}
 FLOATS = {"f32": struct.Struct(">f"), "f64": struct.Struct(">d")}
-_SIGNED = ("i16", "i32", "i64")
 
 
 def meaning_of(point: Point, profile: Profile) -> Meaning:
@@ -29,19 +34,20 @@ def meaning_of(point: Point, profile: Profile) -> Meaning:
     point with a `high_word` come with the high word first.
     """
     if point.type == "str":
-        return _text if point.encoding == "ascii" else _reversed_hex
-    absent = _absent_words(point, profile)
-    read: Meaning
-    if point.type in FLOATS:
-        factor, shift = linear_of(point)
-        read = partial(_float, point.type, absent, factor, shift)
+        read = _ascii if point.encoding == "ascii" else _reversed_hex
+        size = 2 * point.count
+        return lambda data, start: read(data[start : start + size])
+    absent = [p.to_bytes(2 * point.count, "big") for p in patterns_of(point, profile)]
+    if point.type == "bitfield":
+        meaning = _flags(point, absent)
+    elif point.type in FLOATS:
+        meaning = _float(point, absent)
     else:
-        signed = point.type in _SIGNED
-        read = _integer(absent, _finish(point), signed=signed)
+        meaning = _integer(point, absent)
     little = (point.word_order or profile.word_order) == "little"
     if little and point.count > 1 and point.high_word is None:
-        return _swapped(read, point.count)
-    return read
+        return _swapped(meaning, 2 * point.count)
+    return meaning
 
 
 def linear_of(point: Point) -> tuple[float, float]:
@@ -51,7 +57,7 @@ def linear_of(point: Point) -> tuple[float, float]:
     """
     turn = -1.0 if point.positive in REVERSED_DIRECTIONS else 1.0
     scale = 1.0 if isinstance(point.scale, ScaleRegister) else point.scale
-    return turn * scale, turn * point.offset + 0.0
+    return turn * scale, turn * point.offset
 
 
 def swap_words(words: bytes) -> bytes:
@@ -72,76 +78,78 @@ def patterns_of(point: Point, profile: Profile) -> tuple[int, ...]:
     return (patterns,) if isinstance(patterns, int) else patterns
 
 
-def _swapped(read: Meaning, count: int) -> Meaning:
-    if count == 2:
-        return lambda words: read(words[2:] + words[:2])
-    return lambda words: read(swap_words(words))
+def _swapped(meaning: Meaning, size: int) -> Meaning:
+    return lambda data, start: meaning(swap_words(data[start : start + size]), 0)
 
 
-def _absent_words(point: Point, profile: Profile) -> tuple[bytes, ...]:
-    return tuple(
-        pattern.to_bytes(2 * point.count, "big")
-        for pattern in patterns_of(point, profile)
-    )
-
-
-def _integer(
-    absent: tuple[bytes, ...], finish: _Finish | None, *, signed: bool
-) -> Meaning:
-    if finish is None:
-        return lambda words: (
-            None if words in absent else int.from_bytes(words, "big", signed=signed)
-        )
-    return lambda words: (
-        None if words in absent else finish(int.from_bytes(words, "big", signed=signed))
-    )
-
-
-def _finish(point: Point) -> _Finish | None:
-    if point.type == "bitfield":
-        names = [point.bits.get(bit, f"bit{bit}") for bit in range(16 * point.count)]
-        return partial(_flags, names)
-    if point.values:
-        texts = point.values
-        return lambda raw: texts.get(raw, raw)
-    return _linear(*linear_of(point))
-
-
-def _linear(scale: float, offset: float) -> _Finish | None:
+def _integer(point: Point, absent_words: list[bytes]) -> Meaning:
     """Return raw * scale + offset in whole numbers and one division.
 
     One correctly rounded division leaves no noise: 1234 * 0.1 is 123.4.
     """
-    factor, shift = exact(scale), exact(offset)
+    layout = INTEGERS[point.type]
+    unpack = layout.unpack_from
+    absent = tuple(layout.unpack(words)[0] for words in absent_words)
+    texts = point.values
+    factor, shift = (exact(number) for number in linear_of(point))
     divisor = math.lcm(factor.denominator, shift.denominator)
     times, plus = int(factor * divisor), int(shift * divisor)
+
+    def read(data: bytes, start: int) -> Value | None:
+        (raw,) = unpack(data, start)
+        return None if raw in absent else texts.get(raw, raw)
+
+    def read_linear(data: bytes, start: int) -> Value | None:
+        (raw,) = unpack(data, start)
+        return None if raw in absent else raw * times + plus
+
+    def read_divided(data: bytes, start: int) -> Value | None:
+        (raw,) = unpack(data, start)
+        return None if raw in absent else (raw * times + plus) / divisor
+
     if divisor > 1:
-        return lambda raw: (raw * times + plus) / divisor
-    if (times, plus) == (1, 0):
-        return None
-    return lambda raw: raw * times + plus
+        return read_divided
+    return read if (times, plus) == (1, 0) else read_linear
 
 
-def _flags(names: list[str], raw: int) -> list[str]:
-    return [name for bit, name in enumerate(names) if raw >> bit & 1]
+def _flags(point: Point, absent: list[bytes]) -> Meaning:
+    size = 2 * point.count
+    names = [point.bits.get(bit, f"bit{bit}") for bit in range(8 * size)]
+
+    def read(data: bytes, start: int) -> Value | None:
+        words = data[start : start + size]
+        raw = int.from_bytes(words, "big")
+        if words in absent:
+            return None
+        return [name for bit, name in enumerate(names) if raw >> bit & 1]
+
+    return read
 
 
-def _float(
-    kind: str, absent: tuple[bytes, ...], scale: float, offset: float, words: bytes
-) -> float | None:
-    (number,) = FLOATS[kind].unpack(words)
-    if words in absent or not math.isfinite(number):
-        return None
-    if kind == "f32":
-        number = _shortest(number, words)
-    if scale == 1.0 and offset == 0.0:
-        return float(number)
-    digits = 9 if kind == "f32" else 15
-    return float(f"{number * scale + offset:.{digits}g}")
+def _float(point: Point, absent: list[bytes]) -> Meaning:
+    layout = FLOATS[point.type]
+    factor, shift = linear_of(point)
+    is_single = point.type == "f32"
+    digits = 9 if is_single else 15
+
+    def read(data: bytes, start: int) -> Value | None:
+        words = data[start : start + layout.size]
+        (number,) = layout.unpack(words)
+        if words in absent or not math.isfinite(number):
+            return None
+        if is_single:
+            number = _shortest(number, words)
+        if (factor, shift) != (1.0, 0.0):
+            number = float(f"{number * factor + shift:.{digits}g}")
+        return number + 0.0 if math.isfinite(number) else None
+
+    return read
 
 
 def _shortest(number: float, words: bytes) -> float:
     """Return the shortest decimal that is this single-precision number."""
+    if number.is_integer():
+        return number
     for digits in (7, 8):
         short = float(f"{number:.{digits}g}")
         if _packs_to(short, words):
@@ -156,7 +164,7 @@ def _packs_to(number: float, words: bytes) -> bool:
         return False
 
 
-def _text(words: bytes) -> str | None:
+def _ascii(words: bytes) -> str | None:
     """Return the text up to the first NUL; what is no printable text is absent."""
     try:
         text = words.strip(b"\0 ").partition(b"\0")[0].decode().strip()

@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator
 
 from egw.devices.encode import encode_value
-from egw.devices.meaning import patterns_of
+from egw.devices.meaning import FLOATS, patterns_of
 from egw.devices.profile import Function, Point, Profile, ScaleRegister
 
 _NOT_NUMERIC = ("str", "bitfield")
+_SCALES = (1e-10, 1e10)
 
 
 def is_plain_number(point: Point) -> bool:
@@ -77,12 +78,14 @@ def _wrong_scale(point: Point, exponents: set[tuple[Function, int]]) -> Iterator
     if isinstance(point.scale, ScaleRegister):
         if point.offset:
             yield "offset: a point with a scale register has none"
+        if point.type in FLOATS:
+            yield f"scale register: a {point.type} has none"
         if (point.function, point.scale.register) not in exponents:
             yield (
                 f"scale register {point.scale.register}: there is no i16 point at "
                 f"{point.function} {point.scale.register}"
             )
-    elif point.scale == 0 or not math.isfinite(point.scale):
+    elif not _SCALES[0] <= abs(point.scale) <= _SCALES[1]:
         yield f"scale: {point.scale:g} is no scale"
 
 
@@ -90,6 +93,12 @@ def _wrong_direction(point: Point) -> Iterator[str]:
     directed = point.positive is not None or point.reversed_when is not None
     if directed and not is_plain_number(point):
         yield "positive: only a plain number has a direction"
+    condition = point.reversed_when
+    if condition is not None and condition.equals & ~condition.mask:
+        yield (
+            f"reversed_when: {condition.equals:#x} has bits that the mask "
+            f"{condition.mask:#x} has not"
+        )
 
 
 def _wrong_high_word(point: Point, profile: Profile) -> Iterator[str]:
