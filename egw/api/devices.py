@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import falcon
 
@@ -11,7 +11,7 @@ from egw.api.replies import send
 if TYPE_CHECKING:
     from falcon import Request, Response
 
-    from egw.api.snapshot import Snapshot
+    from egw.api.snapshot import DeviceRecord, Snapshot
 
 
 def unknown_device(snapshot: Snapshot, name: str) -> falcon.HTTPNotFound:
@@ -24,26 +24,45 @@ def unknown_device(snapshot: Snapshot, name: str) -> falcon.HTTPNotFound:
 
 
 class DevicePoints:
-    """The newest reading, decoded."""
+    """What is known of a device now, decoded."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
 
     def on_get(self, _req: Request, resp: Response, name: str) -> None:
-        """Answer the points; `missing` names those that the reading should have."""
+        """Answer the points and what is made of them.
+
+        `missing` names the points that the device should have; what `suspect` names
+        has a value that cannot be right, and is in neither `points` nor `model`.
+        """
         record = self._snapshot.device(name)
         if record is None:
             raise unknown_device(self._snapshot, name)
-        reading = record.reading
-        if reading is None:
-            expected = self._snapshot.table(record.profile).expected
-            send(resp, {"points": {}, "stamp_ms": None, "missing": expected})
+        points = record.points
+        if points is None:
+            send(resp, self._nothing(record))
             return
         send(
             resp,
             {
-                "points": reading.json,
-                "stamp_ms": reading.reading.stamp_ms,
-                "missing": reading.missing,
+                "points": points.json,
+                "stamp_ms": points.stamp_ms,
+                "first_read_ms": points.first_read_ms,
+                "last_read_ms": points.last_read_ms,
+                "missing": points.missing,
+                "suspect": points.suspects,
+                "model": points.model,
             },
         )
+
+    def _nothing(self, record: DeviceRecord) -> dict[str, Any]:
+        expected = self._snapshot.table(record.profile).expected
+        return {
+            "points": {},
+            "stamp_ms": None,
+            "first_read_ms": None,
+            "last_read_ms": None,
+            "missing": list(expected.missing((), ())),
+            "suspect": [],
+            "model": {},
+        }

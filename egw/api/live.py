@@ -68,10 +68,11 @@ class LiveResource:
                 "state": news.status.state,
                 "reason": news.status.reason,
                 "sample_rate_hz": news.status.sample_rate_hz,
+                "reading_rate_hz": news.status.reading_rate_hz,
             }
-        if news.reading is not None:
+        if news.points is not None:
             body |= {
-                "reading_stamp_ms": news.reading.reading.stamp_ms,
-                "points": news.reading.json,
+                "reading_stamp_ms": news.points.stamp_ms,
+                "points": news.points.json,
             }
         return body

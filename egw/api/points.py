@@ -9,59 +9,50 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from egw.devices.decode import Decoder
+from egw.devices.derived import parts_of
+from egw.devices.missing import Expected, cut
+from egw.devices.model import data_model, power_w
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from egw.devices.blocks import Block
     from egw.devices.profile import Profile
-    from egw.messages import Reading
+    from egw.messages import Reading, Suspect
 
-_POWER_KEYS = (
-    "pv_power_w",
-    "active_power_w",
-    "hybrid_active_power_w",
-    "tlx_active_power_w",
-)
+_PATIENCE = 2
+"""A full reading counts for so many times as long as it takes until the next."""
 
 
 class PointTable:
-    """The points of one profile: how to decode them, and in which units."""
+    """What one profile's readings say: values, units, what a full one should have."""
 
     def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.units = profile.units
+        self.expected = Expected(profile)
         self._decoder = Decoder(profile)
-        self._frequency_key = profile.frequency
-        self.units = {point.key: point.unit for point in profile.points}
-        self.expected = [
-            point.key
-            for point in profile.points
-            if not point.applies_to
-            and any(
-                point.function == run.function
-                and run.address <= point.address
-                and point.end <= run.end
-                for run in profile.harvest
-            )
-        ]
-        """Points that a complete harvest of any such device has."""
 
-    def decode(self, reading: Reading) -> dict[str, Any]:
-        """Return the values of the points that the reading has."""
-        return dict(self._decoder.decode(reading.blocks))
+    def decode(self, blocks: Sequence[Block]) -> dict[str, Any]:
+        """Return the values of the points that the blocks have."""
+        return dict(self._decoder.decode(blocks))
 
-    def power_w(self, values: dict[str, Any]) -> float | None:
-        """Return the power now: from the panels where there are any, else at the grid.
+    def slim_keys(self, blocks: Sequence[Block]) -> set[str]:
+        """Return what of a full reading is also read by the cycles between them."""
+        return set(self.decode(cut(blocks, self.profile.harvest.slim)))
 
-        What reaches the grid of a hybrid inverter says little: the battery takes part.
-        """
-        for key in _POWER_KEYS:
-            value = values.get(key)
-            if isinstance(value, int | float):
-                return float(value)
-        return None
+    def without(self, values: dict[str, Any], keys: set[str]) -> dict[str, Any]:
+        """Return the values without `keys`, and without what is computed from them."""
+        tainted = keys | {
+            derived.key
+            for derived in self.profile.derived
+            if not keys.isdisjoint(parts_of(derived))
+        }
+        return {key: value for key, value in values.items() if key not in tainted}
 
     def frequency_hz(self, values: dict[str, Any]) -> float | None:
-        """Return the frequency that the reading has."""
-        value = values.get(self._frequency_key)
+        """Return the frequency that the values have."""
+        value = values.get(self.profile.frequency)
         return float(value) if isinstance(value, int | float) else None
 
 
@@ -70,6 +61,7 @@ class DecodedReading:
     """A reading and what can be made of it."""
 
     reading: Reading
+    suspects: tuple[Suspect, ...]
     load_table: Callable[[], PointTable]
 
     @cached_property
@@ -79,20 +71,114 @@ class DecodedReading:
 
     @cached_property
     def values(self) -> dict[str, Any]:
+        """The values by key, without those that cannot be right."""
+        values = self.table.decode(self.reading.blocks)
+        if not self.suspects:
+            return values
+        return self.table.without(values, {suspect.key for suspect in self.suspects})
+
+    @cached_property
+    def slim_keys(self) -> set[str]:
+        """Keys that the cycles between full ones read, too."""
+        return self.table.slim_keys(self.reading.blocks)
+
+
+@dataclass(frozen=True)
+class CurrentPoints:
+    """What is known of a device now: the newest reading over the last full one.
+
+    What the newest one asked for and did not get is missing, not what it was before.
+    """
+
+    newest: DecodedReading
+    last_full: DecodedReading | None
+    """None when there was none, or the newest one is full itself."""
+    reading_rate_hz: float
+    """How often the device is read."""
+
+    @cached_property
+    def full(self) -> DecodedReading | None:
+        """The last full reading, unless a later full one should have come by now."""
+        if self.last_full is None:
+            return None
+        every = self.newest.table.profile.harvest.full_every
+        period_ms = 1000 / min(self.reading_rate_hz, 1.0) if self.reading_rate_hz else 0
+        age_ms = self.stamp_ms - self.last_full.reading.stamp_ms
+        bound_ms = _PATIENCE * every * max(period_ms, 1000)
+        return self.last_full if age_ms <= bound_ms else None
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
         """The values by key."""
-        return self.table.decode(self.reading)
+        if self.full is None:
+            return self.newest.values
+        newest, full = self.newest.values, self.full
+        gone = full.slim_keys - newest.keys()
+        gone |= {suspect.key for suspect in self.newest.suspects}
+        return full.table.without(full.values, gone) | newest
 
     @cached_property
     def json(self) -> msgspec.Raw:
         """The points as `{key: {"value": ..., "unit": ...}}`."""
-        units = self.table.units
+        units = self.newest.table.units
         points = {
             key: {"value": value, "unit": units[key]}
             for key, value in self.values.items()
         }
         return msgspec.Raw(msgspec.json.encode(points))
 
-    @property
+    @cached_property
+    def suspects(self) -> list[Suspect]:
+        """The values that cannot be right; they are not among the values."""
+        found = {s.key: s for r in self._readings for s in r.suspects}
+        return [s for key, s in found.items() if key not in self.values]
+
+    @cached_property
     def missing(self) -> list[str]:
-        """The points that a complete reading would have and this one has not."""
-        return [key for key in self.table.expected if key not in self.values]
+        """The points that should be here and are not; suspect ones are not missing."""
+        known = self.values.keys() | {suspect.key for suspect in self.suspects}
+        blocks = [b for reading in self._readings for b in reading.reading.blocks]
+        return list(self.newest.table.expected.missing(known, blocks))
+
+    @cached_property
+    def model(self) -> dict[str, dict[str, Any]]:
+        """The parts of the common data model; its time is that of the newest reading.
+
+        What only full readings have may be older than that.
+        """
+        reading = self.newest.reading
+        return data_model(
+            self.newest.table.profile,
+            self.values,
+            stamp_ms=reading.stamp_ms,
+            read_time_ms=max(0, reading.last_read_ms - reading.stamp_ms),
+        )
+
+    @property
+    def stamp_ms(self) -> int:
+        """Start of the newest reading."""
+        return self.newest.reading.stamp_ms
+
+    @property
+    def first_read_ms(self) -> int:
+        """When the first register of all these values was read."""
+        return min(reading.reading.first_read_ms for reading in self._readings)
+
+    @property
+    def last_read_ms(self) -> int:
+        """When the last register of all these values was read."""
+        return max(reading.reading.last_read_ms for reading in self._readings)
+
+    @property
+    def power_w(self) -> float | None:
+        """The power that says what the device does."""
+        return power_w(self.values)
+
+    @property
+    def frequency_hz(self) -> float | None:
+        """The grid frequency in the newest reading."""
+        return self.newest.table.frequency_hz(self.newest.values)
+
+    @property
+    def _readings(self) -> list[DecodedReading]:
+        return [self.newest] if self.full is None else [self.full, self.newest]

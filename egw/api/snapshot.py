@@ -12,7 +12,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from egw.api.lateness import Lateness
-from egw.api.points import DecodedReading, PointTable
+from egw.api.points import CurrentPoints, DecodedReading, PointTable
 from egw.api.series import FrequencySeries, Samples
 from egw.devices.loader import find_profile
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Identity,
         Live,
         OutboxStatus,
+        Reading,
         SignerStatus,
         UplinkStatus,
     )
@@ -57,8 +58,10 @@ class DeviceRecord:
     status: Heard[DeviceStatus] | None = None
     status_number: int = 0
     series: FrequencySeries = field(default_factory=FrequencySeries)
-    reading: DecodedReading | None = None
-    reading_number: int = 0
+    full: DecodedReading | None = None
+    """The last full reading."""
+    points: CurrentPoints | None = None
+    points_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class DeviceNews:
     name: str
     status: DeviceStatus | None
     samples: Samples
-    reading: DecodedReading | None
+    points: CurrentPoints | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +121,17 @@ class Snapshot:
             record.series.append(self._number, live.frequency)
             self._lateness.add(live.frequency.late_ms)
             if live.reading is not None:
-                load_table = partial(self._table, record.profile)
-                record.reading = DecodedReading(live.reading, load_table)
-                record.reading_number = self._number
+                self._add_reading(record, live.reading, live)
+
+    def _add_reading(self, record: DeviceRecord, reading: Reading, live: Live) -> None:
+        load_table = partial(self._table, record.profile)
+        newest = DecodedReading(reading, live.suspects, load_table)
+        last_full = None if reading.full else record.full
+        rate_hz = live.status.reading_rate_hz
+        record.points = CurrentPoints(newest, last_full, rate_hz)
+        record.points_number = self._number
+        if reading.full:
+            record.full = newest
 
     def add_device_status(self, status: DeviceStatus) -> None:
         """Take a status that came without values."""
@@ -196,10 +207,18 @@ class Snapshot:
 
     def power_w(self, record: DeviceRecord) -> float | None:
         """Return the device's power if it is known now."""
-        reading = record.reading
-        if reading is None or not self._is_fresh(record, reading.reading.stamp_ms):
+        points = record.points
+        if points is None or not self._is_fresh(record, points.stamp_ms):
             return None
-        return reading.table.power_w(reading.values)
+        return points.power_w
+
+    def reduced_max_registers(self, record: DeviceRecord) -> int | None:
+        """Return how many registers one read has, where the profile allows more."""
+        if record.status is None:
+            return None
+        allowed = self._table(record.profile).profile.manners.max_registers
+        found = record.status.status.max_registers
+        return found if found < allowed else None
 
     def frequency_hz(self, record: DeviceRecord) -> float | None:
         """Return the grid frequency at the device if it is known now."""
@@ -207,10 +226,10 @@ class Snapshot:
             newest = record.series.newest()
         if newest is not None and self._is_fresh(record, newest[0]):
             return newest[1]
-        reading = record.reading
-        if reading is None or not self._is_fresh(record, reading.reading.stamp_ms):
+        points = record.points
+        if points is None or not self._is_fresh(record, points.stamp_ms):
             return None
-        return reading.table.frequency_hz(reading.values)
+        return points.frequency_hz
 
     def _is_fresh(self, record: DeviceRecord, stamp_ms: int) -> bool:
         heard = record.status
@@ -285,10 +304,10 @@ class Snapshot:
 def _news_of(record: DeviceRecord, fresh: int, after: int, up_to: int) -> DeviceNews:
     heard = record.status
     has_status = heard is not None and fresh < record.status_number
-    has_reading = fresh < record.reading_number <= up_to
+    has_points = fresh < record.points_number <= up_to
     return DeviceNews(
         name=record.name,
         status=heard.status if heard is not None and has_status else None,
         samples=record.series.between(after, up_to),
-        reading=record.reading if has_reading else None,
+        points=record.points if has_points else None,
     )

@@ -102,11 +102,13 @@ class State:
             "reason": NOT_HEARD,
             "age_ms": None,
         }
-        reading = record.reading
+        points = record.points
         known["is_silent"] = self._snapshot.is_silent(record.status)
         known["power_w"] = self._snapshot.power_w(record)
         known["frequency_hz"] = self._snapshot.frequency_hz(record)
-        known["reading_stamp_ms"] = reading.reading.stamp_ms if reading else None
+        known["reading_stamp_ms"] = points.stamp_ms if points else None
+        if record.status is not None:
+            known["max_registers"] = self._snapshot.reduced_max_registers(record)
         return known
 
     def _lateness(self, *, with_buckets: bool) -> dict[str, Any]:

@@ -179,6 +179,23 @@ function showDevice(device) {
   setText(card.querySelector(".profile"), device.profile);
   setText(card.querySelector(".rate"),
     device.sample_rate_hz ? `last minute, ${device.sample_rate_hz.toFixed(1)}/s` : "");
+  const figures = card.querySelector(".polling");
+  setText(figures, polling(device));
+  figures.hidden = !figures.textContent;
+}
+
+function polling(device) {
+  const words = [];
+  if (device.reading_rate_hz) words.push(readingRate(device.reading_rate_hz));
+  if (device.success_percent !== null && device.success_percent !== undefined) {
+    words.push(`${Math.floor(device.success_percent)} % of requests answered`);
+  }
+  if (device.max_registers) words.push(`${device.max_registers} registers at most in one`);
+  return words.join(" · ");
+}
+
+function readingRate(hz) {
+  return hz < 0.95 ? `read every ${(1 / hz).toFixed(1)} s` : "read every second";
 }
 
 function keepSamples(live) {

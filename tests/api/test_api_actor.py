@@ -103,10 +103,11 @@ def test_a_profile_of_the_users_own_is_found_in_the_data_directory(
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "mine.yaml").write_text(
         "name: mine\nmaker: Me\ndisplay_name: Mine\nkind: meter\n"
-        "harvest: [{function: holding, address: 0, count: 1}]\n"
+        "transports: [modbus-tcp]\nmax_power_w: 10000\n"
+        "harvest: {full: [{function: holding, address: 0, count: 1}]}\n"
         "frequency: grid_frequency_hz\n"
         "points: [{key: grid_frequency_hz, function: holding, address: 0, type: u16,"
-        " scale: 0.01, unit: Hz, description: Grid frequency}]\n"
+        " scale: 0.01}]\n"
     )
     actor = make(peers, tmp_path, profiles={"mine": "mine"})
     actor.started()

@@ -41,6 +41,7 @@ def test_live_has_samples_points_and_state_of_each_device(gateway: Gateway) -> N
         "state",
         "reason",
         "sample_rate_hz",
+        "reading_rate_hz",
         "reading_stamp_ms",
         "points",
     }

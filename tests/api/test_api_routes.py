@@ -10,6 +10,7 @@ import told
 from served import Gateway
 
 from egw.crypto.keys import compact_key, public_key_pem_body
+from egw.messages import Suspect
 from egw.runtime import AskTimeout
 
 
@@ -195,7 +196,15 @@ def test_points_of_a_device_have_values_and_units(gateway: Gateway) -> None:
 
     body = gateway.json("/api/devices/roof/points")
 
-    assert body.keys() == {"points", "stamp_ms", "missing"}
+    assert body.keys() == {
+        "points",
+        "stamp_ms",
+        "first_read_ms",
+        "last_read_ms",
+        "missing",
+        "suspect",
+        "model",
+    }
     assert body["stamp_ms"] == told.NOW_MS - 500
     assert body["points"]["active_power_w"] == {"value": 1912, "unit": "W"}
     assert body["points"]["grid_frequency_hz"] == {"value": 50.02, "unit": "Hz"}
@@ -203,11 +212,45 @@ def test_points_of_a_device_have_values_and_units(gateway: Gateway) -> None:
     assert not set(body["missing"]) & set(body["points"])
 
 
+def test_points_tell_when_they_were_read_and_make_the_data_model(
+    gateway: Gateway,
+) -> None:
+    gateway.snapshot.add_live(told.live(reading=told.huawei_reading()))
+
+    body = gateway.json("/api/devices/roof/points")
+
+    assert (body["first_read_ms"], body["last_read_ms"]) == (
+        told.NOW_MS - 450,
+        told.NOW_MS - 380,
+    )
+    pv = body["model"]["pv"]
+    assert (pv["W"], pv["make"]) == (-1912, "Huawei")
+    assert (pv["timestamp"], pv["read_time_ms"]) == (told.NOW_MS - 500, 120)
+
+
+def test_a_value_that_cannot_be_right_is_told_apart_from_points_and_model(
+    gateway: Gateway,
+) -> None:
+    suspect = Suspect("pv_power_w", 1912.0, "leapt")
+    live = told.live(reading=told.huawei_reading(), suspects=(suspect,))
+    gateway.snapshot.add_live(live)
+
+    body = gateway.json("/api/devices/roof/points")
+
+    assert body["suspect"] == [
+        {"key": "pv_power_w", "value": 1912.0, "reason": "leapt"}
+    ]
+    assert "pv_power_w" not in body["points"]
+    assert "pv_power_w" not in body["missing"]
+    assert "pv" not in body["model"]
+
+
 def test_points_before_the_first_reading_are_all_missing(gateway: Gateway) -> None:
     body = gateway.json("/api/devices/roof/points")
 
     assert body["points"] == {}
-    assert body["stamp_ms"] is None
+    assert (body["stamp_ms"], body["first_read_ms"]) == (None, None)
+    assert (body["suspect"], body["model"]) == ([], {})
     assert "active_power_w" in body["missing"]
 
 

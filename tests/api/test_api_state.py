@@ -90,11 +90,23 @@ def test_state_of_a_device_has_power_and_frequency_now(gateway: Gateway) -> None
     assert roof["power_w"] == 1912
     assert roof["frequency_hz"] == 50.02
     assert roof["sample_rate_hz"] == 9.98
+    assert (roof["reading_rate_hz"], roof["success_percent"]) == (1.0, 99.5)
+    assert roof["max_registers"] is None
     assert cellar["device"] == "cellar"
     assert cellar["state"] == "connecting"
     assert cellar["reason"] == "nothing has been heard of it yet"
     assert cellar["is_silent"] is True
     assert (cellar["power_w"], cellar["frequency_hz"]) == (None, None)
+
+
+def test_state_tells_the_largest_block_where_it_is_below_the_profiles(
+    gateway: Gateway,
+) -> None:
+    gateway.snapshot.add_device_status(told.device_status(max_registers=8))
+
+    roof, _ = gateway.json("/api/state")["devices"]
+
+    assert roof["max_registers"] == 8
 
 
 def test_state_of_a_device_that_went_offline_repeats_no_old_value(

@@ -9,7 +9,7 @@ import pytest
 import told
 from served import Gateway
 
-from egw import cli_status
+from egw import cli_http
 from egw.cli_status import status
 from egw.runtime import AskTimeout
 
@@ -48,7 +48,7 @@ def test_status_shows_gateway_devices_delivery_and_actors(
     assert "harvesting" in text
     assert "up 1 min 1 s" in text
     assert "barn: off" in text
-    roof = ["roof", "huawei", "online", "1912", "50.020", "10.0", "60"]
+    roof = ["roof", "huawei", "online", "1912", "50.020", "10.0", "1.00", "100", "60"]
     assert row(text, "roof") == roof
     assert row(text, "cellar")[2:5] == ["offline", "-", "-"]
     assert row(text, "cellar:") == ["cellar:", "connection", "refused"]
@@ -57,6 +57,19 @@ def test_status_shows_gateway_devices_delivery_and_actors(
     assert row(text, "signer")[2] == "suspended"
     assert row(text, "signer:") == ["signer:", "OSError:", "x"]
     assert row(text, "main")[1] == str(os.getpid())
+
+
+def test_status_says_what_a_device_does_not_bear(
+    url: str, gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway.snapshot.add_device_status(
+        told.device_status("cellar", profile="lqt40s", max_registers=8, quarantined=3)
+    )
+
+    status(url, device=None, as_json=False)
+
+    words = "bears 8 registers in one read; refuses 3 registers"
+    assert row(capsys.readouterr().out, "cellar:") == ["cellar:", *words.split()]
 
 
 def test_status_of_a_device_shows_its_points_with_units(
@@ -187,7 +200,7 @@ def test_status_of_another_kind_of_server_is_one_line(
 def test_status_of_a_gateway_that_does_not_answer_in_time_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli_status, "_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(cli_http, "_TIMEOUT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"http://127.0.0.1:{mute.getsockname()[1]}"
 

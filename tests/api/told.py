@@ -16,6 +16,7 @@ from egw.messages import (
     OutboxStatus,
     Reading,
     SignerStatus,
+    Suspect,
     UplinkStatus,
 )
 from egw.runtime import ActorView, TreeView, WorkerView
@@ -43,9 +44,12 @@ def device_status(device: str = "roof", **changes: Any) -> DeviceStatus:
         "readings_unstored": 3,
         "readings_dropped": 0,
         "sample_rate_hz": 9.98,
+        "reading_rate_hz": 1.0,
         "requests": 700,
         "failures": 1,
+        "success_percent": 99.5,
         "quarantined": 0,
+        "max_registers": 125,
     }
     return DeviceStatus(**(values | changes))
 
@@ -62,7 +66,12 @@ def huawei_reading(
     words[1] = words[32080 - 32064 + 1] = power_w
     words[32085 - 32064] = round(hz * 100)
     data = struct.pack(">31H", *words)
-    return Reading(stamp_ms, (Block("holding", 32064, data),))
+    return Reading(
+        stamp_ms,
+        (Block("holding", 32064, data),),
+        first_read_ms=stamp_ms + 50,
+        last_read_ms=stamp_ms + 120,
+    )
 
 
 def live(
@@ -70,11 +79,12 @@ def live(
     *,
     frequency: FrequencySamples | None = None,
     reading: Reading | None = None,
+    suspects: tuple[Suspect, ...] = (),
     **status: Any,
 ) -> Live:
     if frequency is None:
         frequency = samples(50.0, 50.01, 50.02)
-    return Live(device_status(device, **status), frequency, reading)
+    return Live(device_status(device, **status), frequency, reading, suspects)
 
 
 def identity() -> Identity:
