@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from egw.devices.loader import find_profile
 from simulators import site
 from simulators.backend import Backend
-from simulators.device import SimulatedDevice
+from simulators.device import SimulatedDevice, simulated
 from simulators.faults import Faults, changed
 from simulators.journal import Journal, JournalError
 from simulators.modbus_server import ModbusServer
-from simulators.plant import DAY_S, Grid, Plant
+from simulators.plant import DAY_S, Grid
 from simulators.replay import ReplayedDevice, load_recording
 
 if TYPE_CHECKING:
@@ -95,6 +95,13 @@ def _add_inverter(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="solaredge", help="device type")
     parser.add_argument("--name", default="roof-1", help="name on the control port")
     parser.add_argument("--serial", default="SIM0000001", help="serial number shown")
+    parser.add_argument(
+        "--variant",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="kind of device, one of the profile's variants; may be repeated",
+    )
     parser.add_argument("--unit", type=_unit, help="unit id (default: the profile's)")
     parser.add_argument("--port", type=_port, default=1502, help="0: any free port")
     parser.add_argument("--control-port", type=_port, help="see simulators/README.md")
@@ -215,12 +222,14 @@ def _registers(
         unit = find_profile(recording.profile).default_unit
         return ReplayedDevice(recording, loop=options.loop), recording.profile, unit
     profile = find_profile(options.profile)
-    plant = Plant(
-        hybrid=profile.kind == "hybrid",
+    device = simulated(
+        profile,
+        Grid(),
+        serial=options.serial,
+        variants=options.variant,
         start_hour=options.start_hour,
         day_length_s=options.day_length_s,
     )
-    device = SimulatedDevice(profile, plant, Grid(), serial=options.serial)
     return device, profile.name, profile.default_unit
 
 

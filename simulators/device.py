@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import struct
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from egw.devices.profile import ScaleRegister
 from simulators.bank import (
@@ -13,21 +12,28 @@ from simulators.bank import (
     Bank,
     ModbusExceptionReply,
 )
-from simulators.codec import Codec, codec_of, encode_text
-from simulators.plant import Grid, Plant
-from simulators.signals import constant_of, is_frequency, meter_exports, signal_of
+from simulators.fields import Field, fields_of, usual_exponents
+from simulators.image import addresses_of
+from simulators.kind import kind_of, registers_of, variants_of
+from simulators.plant import DAY_S, Grid, Plant
+from simulators.reversal import Reversals
+from simulators.settings import constant_of
+from simulators.signals import flags_of, is_frequency, signal_of
+from simulators.texts import number_in, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from egw.devices.profile import Function, Point, Profile
+    from simulators.fields import Content
+    from simulators.kind import Kind, Place
     from simulators.signals import Signal
 
 FREQUENCY_MAX_AGE_S = 0.05
 MAX_AGE_S = 0.5
 
-_EXPONENT_OF_UNIT = {"Hz": -2, "V": -1, "A": -2, "degC": -2, "C": -2, "%": -2}
-"""Power of ten that a device with scale registers reports, by unit; others 0."""
+Doze = Literal["unavailable", "zeros"]
+"""What measured registers say while the device sleeps."""
 
 
 class SimulatedDevice:
@@ -44,24 +50,39 @@ class SimulatedDevice:
         grid: Grid,
         *,
         serial: str,
+        kind: Kind | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`kind` is the profile's usual one when it is None."""
+        self.kind = kind or kind_of(profile)
         self._profile = profile
         self._plant = plant
         self._grid = grid
         self._clock = clock
-        self._texts = _texts(profile, serial)
-        self._meter_exports = meter_exports(profile.points)
-        self.bank = Bank(_addresses(profile))
-        self._frequency: list[tuple[Codec, memoryview]] = []
-        self._quick: set[tuple[Function, int]] = set()
-        self._measured: list[tuple[Codec, memoryview, Signal]] = []
-        self._writable: list[tuple[Point, Codec]] = []
-        self._pins: dict[tuple[Function, int], bytes] = {}
-        self._fill()
+        self._serial = serial
+        self._doze: Doze | None = None
+        self.bank = Bank(addresses_of(profile))
+        self._exponents = usual_exponents(self.kind.points)
+        self._quick: set[Place] = set()
+        self._held: dict[str, Content] = {}
+        self._held_words: list[tuple[Field, bytes]] = []
+        self._pins: dict[Place, bytes] = {}
         self._frequency_at = self._measured_at = float("-inf")
+        self._arrange()
+        self._fill()
         self._refresh_frequency()
         self._refresh_rest()
+
+    @property
+    def is_dark(self) -> bool:
+        """Whether it is night at the device."""
+        self._plant.advance()
+        return self._plant.is_dark
+
+    def doze(self, how: Doze | None) -> None:
+        """Say by night that measured values are unavailable or zero; None: do not."""
+        self._doze = how
+        self._measured_at = self._frequency_at = float("-inf")
 
     def read(self, function: Function, address: int, count: int) -> bytes:
         """Return the words as they are now; raises ModbusExceptionReply 2."""
@@ -73,15 +94,6 @@ class SimulatedDevice:
         self._refresh(frequency_only=False)
         return self.bank.words()
 
-    def _refresh(self, *, frequency_only: bool) -> None:
-        now = self._clock()
-        if now - self._frequency_at >= FREQUENCY_MAX_AGE_S:
-            self._frequency_at = now
-            self._refresh_frequency()
-        if not frequency_only and now - self._measured_at >= MAX_AGE_S:
-            self._measured_at = now
-            self._refresh_rest()
-
     def write(self, address: int, data: bytes) -> None:
         """Write holding registers as a master may.
 
@@ -89,21 +101,53 @@ class SimulatedDevice:
         would leave its range.
         """
         first, last = address, address + len(data) // 2
-        points = [
-            (point, codec)
-            for point, codec in self._writable
-            if point.address < last and first < point.address + point.count
+        fields = [
+            field
+            for field in self._writable
+            if field.point.address < last and first < field.point.end
         ]
-        covered = {
-            register
-            for point, _ in points
-            for register in range(point.address, point.address + point.count)
-        }
+        covered = {a for f in fields for a in range(f.point.address, f.point.end)}
         if not covered.issuperset(range(first, last)):
             raise ModbusExceptionReply(ILLEGAL_DATA_ADDRESS)
-        for point, codec in points:
-            _check_range(point, codec, self._after_write(point, address, data))
+        for field in fields:
+            _check_range(field, self._after_write(field.point, address, data))
         self.bank.write("holding", address, data)
+        for field in fields:
+            self._held.pop(field.point.key, None)
+        self._hold()
+
+    def set_point(self, key: str, value: Content) -> None:
+        """Hold a point at a value, whatever the physics says.
+
+        The value is in the point's unit and egw's sign convention: a number; the text
+        of a string or an enumeration; the names of the raised flags; None for "no
+        value". It is rounded to what the registers can say, and told by every
+        alternative of the key that the device has. Raises ValueError when it has none,
+        or one cannot say that.
+        """
+        fields = [field for field in self._fields if field.point.key == key]
+        if not fields:
+            raise ValueError(f"{self._profile.name} has no point {key!r} of this kind")
+        words = [field.words_of(value) for field in fields]
+        for field, said in zip(fields, words, strict=True):
+            self._keep_kind(field, said)
+            self._rescale(field, said)
+        before = dict(self._held)
+        self._held[key] = value
+        try:
+            self._hold()
+        except ValueError:
+            self._held = before
+            self._hold()
+            raise
+
+    def free_points(self) -> None:
+        """Give every point that `set_point` holds back to the physics."""
+        self._held.clear()
+        self._exponents = usual_exponents(self.kind.points)
+        self._arrange()
+        self._fill()
+        self._frequency_at = self._measured_at = float("-inf")
 
     def pin(self, function: Function, address: int, word: int | None) -> None:
         """Hold a register at `word`, whatever the physics says; None lets it go.
@@ -117,13 +161,40 @@ class SimulatedDevice:
         self.bank.write(function, address, data)
         self._pins[function, address] = data
 
+    def _keep_kind(self, field: Field, words: bytes) -> None:
+        """Refuse a value that would make the device one of another kind."""
+        told = dict(self.kind.words)
+        for number, place in enumerate(registers_of(field.point)):
+            if place in told:
+                told[place] = int.from_bytes(words[2 * number : 2 * number + 2])
+        if told != self.kind.words and variants_of(self._profile, told) != (
+            self.kind.variants
+        ):
+            raise ValueError(f"{field.point.key}: is another kind of device's")
+
+    def _rescale(self, field: Field, words: bytes) -> None:
+        """Let the points that a scale register belongs to follow it."""
+        place = (field.point.function, field.point.address)
+        if place in self._exponents:
+            self._exponents[place] = int.from_bytes(words, signed=True)
+            self._arrange()
+
+    def _refresh(self, *, frequency_only: bool) -> None:
+        now = self._clock()
+        if now - self._frequency_at >= FREQUENCY_MAX_AGE_S:
+            self._frequency_at = now
+            self._refresh_frequency()
+        if not frequency_only and now - self._measured_at >= MAX_AGE_S:
+            self._measured_at = now
+            self._refresh_rest()
+
     def _only_frequency(self, function: Function, address: int, count: int) -> bool:
-        registers = range(address, address + count)
-        return all((function, register) in self._quick for register in registers)
+        quick = self._quick
+        return all((function, a) in quick for a in range(address, address + count))
 
     def _after_write(self, point: Point, address: int, data: bytes) -> bytes:
         words = bytearray(self.bank.read("holding", point.address, point.count))
-        for register in range(point.address, point.address + point.count):
+        for register in range(point.address, point.end):
             source = 2 * (register - address)
             if 0 <= source < len(data):
                 target = 2 * (register - point.address)
@@ -132,142 +203,154 @@ class SimulatedDevice:
 
     def _refresh_frequency(self) -> None:
         frequency_hz = self._grid.frequency_hz()
-        for codec, slot in self._frequency:
-            slot[:] = codec.encode(frequency_hz)
-        self._hold_pins()
+        dozing = self._doze if self._doze and self._plant.is_dark else None
+        for field in self._frequency:
+            value = frequency_hz
+            field.put(_asleep(field, dozing) or field.codec.encode(value))
+        self._put_held()
 
     def _refresh_rest(self) -> None:
         plant = self._plant
         plant.advance()
-        for codec, slot, signal in self._measured:
-            slot[:] = codec.encode(signal(plant))
-        self._hold_pins()
+        if self._doze and plant.is_dark:
+            for field, _ in self._measured:
+                field.put(_asleep(field, self._doze) or bytes(2 * field.point.count))
+            self._reversals.rest(0.0 if self._doze == "zeros" else None)
+        else:
+            for field, signal in self._measured:
+                value = signal(plant)
+                words = field.codec.encode(value) if value is not None else None
+                field.put(words or _lacking(field))
+            for field, flags in self._flags:
+                field.put(field.words_of(flags(plant)))
+            self._reversals.measure(plant)
+        self._put_held()
 
-    def _hold_pins(self) -> None:
+    def _put_held(self) -> None:
+        for field, words in self._held_words:
+            field.put(words)
+        self._reversals.settle()
         for (function, address), data in self._pins.items():
             self.bank.write(function, address, data)
 
+    def _hold(self) -> None:
+        """Put what is held into the registers; raises ValueError: it contradicts."""
+        reversible = self._reversals.hold(self._held)
+        self._held_words = [
+            (field, field.words_of(self._held[field.point.key]))
+            for field in self._fields
+            if field.point.key in self._held and field.point.key not in reversible
+        ]
+        self._put_held()
+
+    def _arrange(self) -> None:
+        """Say which field is filled how."""
+        fields = fields_of(self._profile, self.kind, self.bank, self._exponents)
+        self._fields = fields
+        self._frequency: list[Field] = []
+        self._measured: list[tuple[Field, Signal]] = []
+        self._flags: list[tuple[Field, Callable[[Plant], list[str]]]] = []
+        self._writable = [f for f in fields if f.point.write is not None]
+        reversible: list[tuple[Field, Signal]] = []
+        for field in fields:
+            point = field.point
+            signal = self._signal(point)
+            flags = flags_of(point)
+            if is_frequency(point):
+                self._frequency.append(field)
+                self._quick.update(_read_at_once(point))
+            elif point.reversed_when is not None:
+                reversible.append((field, signal or (lambda _: 0.0)))
+            elif signal is not None:
+                self._measured.append((field, signal))
+            elif flags is not None:
+                self._flags.append((field, flags))
+        self._reversals = Reversals(reversible, self.bank)
+
+    def _signal(self, point: Point) -> Signal | None:
+        fixed = not point.unit and self._is_fixed(point)
+        return None if fixed or point.type == "str" else signal_of(point, self._profile)
+
+    def _is_fixed(self, point: Point) -> bool:
+        """Tell whether a point's registers say the kind or a scale."""
+        told = self._exponents.keys() | self.kind.words.keys()
+        return not told.isdisjoint(registers_of(point))
+
     def _fill(self) -> None:
-        points = _own_points(self._profile)
-        exponents = dict(_scale_registers(points))
-        taken = set(exponents)
-        for (function, address), exponent in exponents.items():
-            self.bank.write(function, address, struct.pack(">h", exponent))
-        for point in points:
-            registers = {(point.function, a) for a in _registers(point)}
-            # A scale register is often a point as well; its exponent stands already.
-            if taken.isdisjoint(registers):
-                taken |= registers
-                self._fill_point(point, exponents)
+        """Write what stays as it is."""
+        measured = {id(field) for field, _ in self._measured}
+        for field in self._fields:
+            if id(field) not in measured and not is_frequency(field.point):
+                field.put(self._constant(field))
+        for places in (self.kind.words, self._exponents):
+            for (function, address), word in places.items():
+                if not self._is_measured(function, address):
+                    data = (word & 0xFFFF).to_bytes(2, "big")
+                    self.bank.write(function, address, data)
 
-    def _fill_point(
-        self, point: Point, exponents: dict[tuple[Function, int], int]
-    ) -> None:
-        slot = self.bank.slot(point.function, point.address, point.count)
+    def _is_measured(self, function: Function, address: int) -> bool:
+        return any(
+            (function, address) in registers_of(point) and point.unit
+            for point in self.kind.points
+        )
+
+    def _constant(self, field: Field) -> bytes:
+        point, profile = field.point, self._profile
         if point.type == "str":
-            slot[:] = encode_text(self._texts.get(point.key, ""), point.count)
-            return
-        scale = point.scale
-        register = scale.register if isinstance(scale, ScaleRegister) else point.address
-        exponent = exponents.get((point.function, register), 0)
-        codec = codec_of(point, self._profile.word_order, exponent)
-        signal = signal_of(point, meter_exports=self._meter_exports)
-        if point.write is not None and point.function == "holding":
-            self._writable.append((point, codec))
-            slot[:] = codec.encode(constant_of(point, self._plant))
-        elif is_frequency(point):
-            self._frequency.append((codec, slot))
-            self._quick.update((point.function, a) for a in _registers(point))
-            self._quick.add((point.function, register))
-        elif signal is not None:
-            self._measured.append((codec, slot, signal))
-        else:
-            slot[:] = codec.encode(constant_of(point, self._plant))
+            return words_of(point, profile, self._serial)
+        if point.type == "bitfield":
+            return bytes(2 * point.count)
+        if point.key in profile.identification.serial:
+            return field.codec.encode(number_in(self._serial))
+        return field.codec.encode(constant_of(point, profile, self._plant))
 
 
-def _check_range(point: Point, codec: Codec, words: bytes) -> None:
-    allowed = point.write
-    if allowed is None or not allowed.min <= codec.decode(words) <= allowed.max:
+def simulated(
+    profile: Profile,
+    grid: Grid,
+    *,
+    serial: str,
+    variants: Collection[str] = (),
+    rated_power_w: float = 10_000.0,
+    start_hour: float = 10.0,
+    day_length_s: float = DAY_S,
+) -> SimulatedDevice:
+    """Return a device of the kind that has these variants, on a plant of its own.
+
+    Raises ValueError when there is no such kind.
+    """
+    kind = kind_of(profile, variants)
+    plant = Plant(
+        hybrid=kind.has_battery,
+        phases=kind.phases,
+        rated_power_w=rated_power_w,
+        start_hour=start_hour,
+        day_length_s=day_length_s,
+    )
+    return SimulatedDevice(profile, plant, grid, serial=serial, kind=kind)
+
+
+def _read_at_once(point: Point) -> Iterator[Place]:
+    """Yield what a sampling of the frequency reads."""
+    yield from registers_of(point)
+    if isinstance(point.scale, ScaleRegister):
+        yield point.function, point.scale.register
+
+
+def _check_range(field: Field, words: bytes) -> None:
+    allowed = field.point.write
+    value = field.codec.decode(words)
+    if allowed is None or not allowed.min <= round(value, 9) <= allowed.max:
         raise ModbusExceptionReply(ILLEGAL_DATA_VALUE)
 
 
-def _registers(point: Point) -> range:
-    return range(point.address, point.address + point.count)
+def _lacking(field: Field) -> bytes:
+    """Return what a point says that the device lacks: "no value", or else zero."""
+    return field.codec.nothing() or bytes(2 * field.point.count)
 
 
-def _own_points(profile: Profile) -> list[Point]:
-    """Return the points without those of variants that this device is not."""
-    foreign = _foreign_variants(profile)
-    return [
-        point
-        for point in profile.points
-        if not point.applies_to or not foreign.issuperset(point.applies_to)
-    ]
-
-
-def _foreign_variants(profile: Profile) -> set[str]:
-    """Of variants that use the same registers for different things, keep the first."""
-    variants = dict.fromkeys(v for point in profile.points for v in point.applies_to)
-    foreign: set[str] = set()
-    claimed: set[tuple[Function, int]] = set()
-    for variant in sorted(variants, key="hybrid".__eq__):
-        registers = {
-            (point.function, register)
-            for point in profile.points
-            if variant in point.applies_to
-            for register in _registers(point)
-        }
-        if claimed.isdisjoint(registers):
-            claimed |= registers
-        else:
-            foreign.add(variant)
-    return foreign
-
-
-def _scale_registers(
-    points: Iterable[Point],
-) -> Iterator[tuple[tuple[Function, int], int]]:
-    for point in points:
-        if isinstance(point.scale, ScaleRegister):
-            exponent = _EXPONENT_OF_UNIT.get(point.unit, 0)
-            yield (point.function, point.scale.register), exponent
-
-
-def _addresses(profile: Profile) -> dict[Function, set[int]]:
-    addresses: dict[Function, set[int]] = {"holding": set(), "input": set()}
-    for run in profile.harvest:
-        addresses[run.function].update(range(run.address, run.address + run.count))
-    for point in profile.points:
-        addresses[point.function].update(_registers(point))
-    for (function, address), _ in _scale_registers(profile.points):
-        addresses[function].add(address)
-    return addresses
-
-
-_MODEL_OF_MAKER = {
-    "solaredge": "SE10K-RW0TEBEN4",
-    "huawei": "SUN2000-10KTL-M1",
-    "growatt": "MOD 10KTL3-X",
-}
-
-
-def _texts(profile: Profile, serial: str) -> dict[str, str]:
-    identification = profile.identification
-    model = _MODEL_OF_MAKER.get(profile.maker.lower(), f"{profile.maker} 10K")
-    texts = {
-        "sunspec_marker": "SunS",
-        "manufacturer": profile.maker,
-        "firmware_version": "1.0.0",
-        "arm_firmware_version": "SIM_ARM_1.0.0",
-        "dsp_firmware_version": "SIM_DSP_1.0.0",
-        "part_number": "SIM-PART",
-        "model": model,
-    }
-    for point in profile.points:
-        if "serial_number" in point.key and not point.key.startswith("meter_"):
-            texts[point.key] = serial
-    if identification.model is not None:
-        texts[identification.model] = model
-    if identification.serial is not None:
-        texts[identification.serial] = serial
-    return texts
+def _asleep(field: Field, dozing: Doze | None) -> bytes | None:
+    if dozing is None:
+        return None
+    zeros = bytes(2 * field.point.count)
+    return zeros if dozing == "zeros" else field.codec.nothing() or zeros

@@ -1,266 +1,336 @@
 """Which quantity of the plant stands behind a point of a profile, found by its key.
 
-Keys are terms with a unit at the end (`mppt1_current_a`, `tlx_grid_export_power_w`), so
-a few patterns serve every profile; a point that none of them knows gets a constant.
+Keys are terms with a unit at the end (`mppt1_current_a`, `meter_l2_power_w`), so their
+parts tell the circuit (tracker, battery, meter, ...), the phase and the quantity.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simulators.plant import BATTERY_VOLTAGE_V, MPPT_SHARES, Flow, Plant
+from simulators.energy import counter_of
+from simulators.plant import (
+    BATTERY_CAPACITY_WH,
+    BATTERY_MAX_W,
+    INVERTER_EFFICIENCY,
+    MPPT_SHARES,
+    POWER_FACTOR,
+    Plant,
+    apparent_va,
+    reactive_var,
+)
+from simulators.settings import is_setting, state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from egw.devices.profile import Point
+    from egw.devices.profile import Point, Profile
 
-    Signal = Callable[[Plant], float]
-    Rule = Callable[[re.Match[str]], Signal]
+    Signal = Callable[[Plant], float | None]
+    """What a point measures, in egw's sign convention; None: the device lacks it."""
 
-_VARIANT = re.compile(r"^(hybrid|tlx|bms)_|_(fine|alt|wide|dsp|coarse|raw)(?=_|$)")
-_LIMIT = re.compile(r"limit|derating|_max_")
-_USUAL_STATES = (
-    "on grid",
-    "producing",
-    "normal",
-    "three phase four",
-    "three phase",
-    "stop",
-    "disabled",
-)
-_TRACKERS = len(MPPT_SHARES)
-
-HYBRID_TYPE_CODE = 0x0E03
-"""Sungrow SH10RT: the high bytes 0x0D and 0x0E mark hybrids."""
-STRING_TYPE_CODE = 0x243D
-
-_FLOW_OF_NAME: dict[str, Flow] = {
-    "pv": "pv",
-    "energy": "generated",
-    "total": "generated",
-    "grid_export": "grid_export",
-    "pv_export": "grid_export",
-    "grid_import": "grid_import",
-    "load": "load",
-    "battery_charge": "battery_charge",
-    "battery_charge_from_pv": "battery_charge",
-    "battery_discharge": "battery_discharge",
-    "direct_consumption": "direct_consumption",
-}
+_TURNED = ("export", "discharge")
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+_LIFE_S = 43_200_000.0
+"""How long the device had run when the simulation began."""
+_BACKUP_SHARE = 0.2
+"""Of the house's load, what hangs on the backup output."""
+_PACKS = 3
 
 
-def signal_of(point: Point, *, meter_exports: bool = False) -> Signal | None:
-    """Return what a point measures; None when its key says nothing about that.
+@dataclass(frozen=True, slots=True)
+class _Circuit:
+    """Power and voltage of one conductor or pair, from which the rest follows."""
 
-    `meter_exports` says that the device's grid meter counts export as positive.
-    """
-    key = _VARIANT.sub("", point.key)
-    for pattern, rule in _RULES:
-        match = pattern.fullmatch(key)
-        if match is not None:
-            return _signed(point, rule(match), meter_exports=meter_exports)
-    return None
+    power_w: Callable[[Plant], float]
+    voltage_v: Callable[[Plant], float]
+    alternating: bool = True
+
+    def current_a(self, plant: Plant) -> float:
+        volts, watts = self.voltage_v(plant), self.power_w(plant)
+        if self.alternating:
+            watts /= POWER_FACTOR
+        return watts / volts if volts else 0.0
+
+
+def signal_of(point: Point, profile: Profile) -> Signal | None:
+    """Return what a point measures; None when it is a setting or a constant."""
+    if point.type == "bitfield":
+        return None
+    if point.write is not None:
+        return None
+    if point.values:
+        return state_of(point, profile)
+    for pattern, signal in _WHOLE_KEYS:
+        if pattern.search(point.key):
+            return signal
+    if is_setting(point):
+        return None
+    measured = _by_unit(point)
+    return None if measured is None else _in_range(point, measured)
 
 
 def is_frequency(point: Point) -> bool:
     """Return whether a point follows the grid's frequency."""
-    return point.key.endswith("frequency_hz") or point.key.endswith("frequency_fine_hz")
+    return point.unit == "Hz" and not is_setting(point)
 
 
-def constant_of(point: Point, plant: Plant) -> float:
-    """Return a plausible value for a point whose key says nothing."""
-    if point.values:
-        return _usual_state(point.values)
-    if point.write is not None:
-        return _setting(point.key, point.write.min, point.write.max)
-    for pattern, value in _CONSTANTS:
-        if pattern.search(point.key):
-            return value
-    if point.key == "device_type_code":
-        return HYBRID_TYPE_CODE if plant.hybrid else STRING_TYPE_CODE
-    return plant.rated_power_w if point.key.startswith(("rated_", "max_")) else 0.0
+def flags_of(point: Point) -> Callable[[Plant], list[str]] | None:
+    """Return which flags of a bit-field the plant raises; None: it raises none."""
+    raised = [
+        (text, holds)
+        for text in point.bits.values()
+        for word, holds in _FLAGS
+        if re.search(word, text.lower())
+    ]
+    if "flow" not in point.key or not raised:
+        return None
+    return lambda plant: [text for text, holds in raised if holds(plant)]
 
 
-def meter_exports(points: Iterable[Point]) -> bool:
-    """Return whether a device's grid meter counts export as positive."""
-    return any(
-        point.key.startswith("meter_") and "positive=export" in point.sign
-        for point in points
-    )
+_FLAGS: tuple[tuple[str, Callable[[Plant], bool]], ...] = (
+    (r"\bpv\b|generating", lambda plant: plant.pv_power_w > 0),
+    (r"\bcharging", lambda plant: plant.battery_power_w > 0),
+    (r"discharging", lambda plant: plant.battery_power_w < 0),
+    (r"load active|load is", lambda plant: plant.load_power_w > 0),
+    (r"feeding|exporting", lambda plant: plant.meter_power_w < 0),
+    (r"importing|from grid", lambda plant: plant.meter_power_w > 0),
+)
 
 
-def _setting(key: str, low: float, high: float) -> float:
-    """Limits stand open, everything else at zero or as near as the range allows."""
-    return high if _LIMIT.search(key) else min(max(0.0, low), high)
+def _by_unit(point: Point) -> Signal | None:
+    key, unit = point.key, point.unit
+    if unit in ("Wh", "varh", "VAh"):
+        return counter_of(key)
+    if unit in ("W", "VA", "var", "V", "A"):
+        return _electrical(point)
+    if re.match(r"mppt([3-9]|\d\d)_", key):
+        return _lacking
+    if unit == "°C":
+        return _battery_c if re.search("battery|bms|cell", key) else _inverter_c
+    if unit == "%":
+        return _percent(key)
+    if unit in _SECONDS and re.search("time", key) and "zone" not in key:
+        return _running_time(key, _SECONDS[unit])
+    return None
 
 
-def _usual_state(values: dict[int, str]) -> float:
-    for word in _USUAL_STATES:
-        for code, meaning in values.items():
-            if word in meaning.lower():
-                return code
-    return next(iter(values))
+def _battery_c(plant: Plant) -> float | None:
+    heat_c = 6.0 * abs(plant.battery_power_w) / BATTERY_MAX_W
+    return 22.0 + heat_c if plant.hybrid else None
 
 
-def _signed(point: Point, signal: Signal, *, meter_exports: bool) -> Signal:
-    """Turn export into import and discharge into charge where the device counts so."""
-    if not point.key.endswith(("power_w", "current_a")):
+def _inverter_c(plant: Plant) -> float:
+    return plant.temperature_c
+
+
+def _percent(key: str) -> Signal | None:
+    if re.search(r"battery[2-9]", key):
+        return _lacking
+    if re.search("soc_|capacity_percent", key):
+        return lambda plant: plant.battery_soc_percent if plant.hybrid else None
+    if "soh_" in key:
+        return lambda plant: 98.0 if plant.hybrid else None
+    if "output_power" in key:
+        return lambda plant: 100 * plant.active_power_w / plant.rated_power_w
+    if "backup_load" in key:
+        return lambda p: 100 * _BACKUP_SHARE * p.load_power_w / p.rated_power_w
+    if "self_consumption" in key:
+        return _self_consumption_percent
+    return None
+
+
+def _self_consumption_percent(plant: Plant) -> float:
+    generated = plant.energy_wh("generated", "today")
+    used = plant.energy_wh("direct_consumption", "today")
+    return 100 * used / generated if generated else 0.0
+
+
+def _running_time(key: str, seconds: float) -> Signal:
+    if "remaining" in key:
+        return lambda plant: _remaining_h(plant) * 3600 / seconds
+    if "today" in key:
+        return lambda plant: plant.hours_lit_today * 3600 / seconds
+    return lambda plant: (_LIFE_S + plant.uptime_s) / seconds
+
+
+def _remaining_h(plant: Plant) -> float:
+    stored_wh = plant.battery_soc_percent / 100 * BATTERY_CAPACITY_WH
+    return stored_wh / max(-plant.battery_power_w, 100.0)
+
+
+def _lacking(_: Plant) -> float | None:
+    return None
+
+
+def _electrical(point: Point) -> Signal | None:
+    key, unit = point.key, point.unit
+    if re.search(r"(^|_)bus_|pole_", key):
+        return None
+    circuit = _circuit(key)
+    if circuit is None:
+        return _lacking
+    power_w = circuit.power_w
+    if unit == "V":
+        if re.search(r"l\d_l\d|line_", key):
+            return lambda plant: 3**0.5 * circuit.voltage_v(plant)
+        return circuit.voltage_v
+    if unit == "A":
+        return _current(point, circuit)
+    if unit == "VA":
+        return lambda plant: apparent_va(power_w(plant))
+    if unit == "var":
+        return lambda plant: reactive_var(power_w(plant))
+    return _power(point, power_w)
+
+
+def _current(point: Point, circuit: _Circuit) -> Signal:
+    magnitude = re.match(r"(l\d_|ac_|backup_|inverter_)(?!signed)", point.key)
+    if magnitude and point.positive is None:
+        return lambda plant: abs(circuit.current_a(plant))
+    if "reactive" in point.key:
+        return lambda plant: reactive_var(circuit.current_a(plant) * POWER_FACTOR)
+    return circuit.current_a
+
+
+def _power(point: Point, power_w: Callable[[Plant], float]) -> Signal:
+    """Return a power, or only its part in the direction that the key names."""
+    key = point.key
+    if re.search("peak", key):
+        return lambda plant: plant.peak_power_today_w
+    if "export_power" in key and point.positive is None and "grid_export" not in key:
+        return lambda plant: -power_w(plant)
+    if re.search("discharge_", key) or re.search("grid_export|feed_in", key):
+        return lambda plant: max(-power_w(plant), 0.0)
+    if re.search("charge_|grid_import", key):
+        return lambda plant: max(power_w(plant), 0.0)
+    if "self_consumption" in key:
+        return lambda plant: min(plant.load_power_w, plant.active_power_w)
+    return power_w
+
+
+def _in_range(point: Point, signal: Signal) -> Signal:
+    """Turn what an unsigned register cannot say into its magnitude."""
+    signed = not point.type.startswith(("u", "acc"))
+    if signed or point.reversed_when is not None or point.unit not in ("W", "A", "var"):
         return signal
-    if point.key.endswith("current_a") and point.type.startswith("u"):
-        return lambda plant: abs(signal(plant))
-    reversed_meter = "meter_" in point.key and not meter_exports
-    charges = "positive=charge" in point.sign and "_charge_" not in point.key
-    return (lambda plant: -signal(plant)) if reversed_meter or charges else signal
+    turn = -1.0 if point.positive in _TURNED else 1.0
+
+    def magnitude(plant: Plant) -> float | None:
+        value = signal(plant)
+        return None if value is None else turn * abs(value)
+
+    return magnitude
 
 
-def _mppt_current_a(plant: Plant, tracker: int) -> float:
-    volts = plant.mppt_voltage_v[tracker]
-    return plant.mppt_power_w[tracker] / volts if volts else 0.0
+def _circuit(key: str) -> _Circuit | None:
+    """Return the circuit that a key is about; None: the device lacks it."""
+    if match := re.match(r"(mppt|string|pv)(\d+)_", key):
+        number = int(match[2])
+        return _tracker(number - 1) if match[1] != "string" else _string(number)
+    if re.match(r"battery[2-9]_|meter[2-9]_|generator_|external_pv", key):
+        return None
+    if re.match(r"(pv|dc)_", key):
+        return _Circuit(
+            lambda plant: plant.pv_power_w,
+            lambda plant: plant.mppt_voltage_v[0],
+            alternating=False,
+        )
+    if re.match(r"battery|bms_|storage_|cell_", key):
+        return _battery(_PACKS if re.search(r"pack\d", key) else 1)
+    phase = re.search(r"(?:^|_)l([123])_(?!l[123]_)", key)
+    return _mains(key, None if phase is None else int(phase[1]) - 1)
 
 
-def _mppt(match: re.Match[str]) -> Signal:
-    tracker, quantity = int(match[1]) - 1, match[2]
-    if tracker >= _TRACKERS:
-        return lambda _plant: 0.0
-    if quantity == "voltage_v":
-        return lambda plant: plant.mppt_voltage_v[tracker]
-    if quantity == "current_a":
-        return lambda plant: _mppt_current_a(plant, tracker)
-    return lambda plant: plant.mppt_power_w[tracker]
-
-
-def _mppt_energy(match: re.Match[str]) -> Signal:
-    tracker, span = int(match[1]) - 1, match[2]
-    share = MPPT_SHARES[tracker] if tracker < _TRACKERS else 0.0
-    return lambda plant: share * _energies(plant, span)["pv"]
-
-
-def _energies(plant: Plant, span: str) -> dict[Flow, float]:
-    return plant.total_wh if span == "total" else plant.today_wh
-
-
-def _energy(match: re.Match[str]) -> Signal:
-    flow, span = _FLOW_OF_NAME[match[1]], match[2]
-    return lambda plant: _energies(plant, span)[flow]
-
-
-def _phase_current_a(plant: Plant, phase: int) -> float:
-    return plant.active_power_w / 3 / plant.phase_voltage_v[phase]
-
-
-def _phase(match: re.Match[str]) -> Signal:
-    phase, quantity = int(match[1]) - 1, match[2]
-    if quantity == "voltage_v":
-        return lambda plant: plant.phase_voltage_v[phase]
-    if quantity == "current_a":
-        return lambda plant: abs(_phase_current_a(plant, phase))
-    return lambda plant: plant.active_power_w / 3
-
-
-def _meter_phase(match: re.Match[str]) -> Signal:
-    phase, quantity = int(match[1]) - 1, match[2]
-    if quantity == "voltage_v":
-        return lambda plant: plant.phase_voltage_v[phase]
-    if quantity == "current_a":
-        return lambda plant: plant.export_power_w / 3 / plant.phase_voltage_v[phase]
-    return lambda plant: plant.export_power_w / 3
-
-
-def _line_voltage(match: re.Match[str]) -> Signal:  # noqa: ARG001 - one shape for all
-    return lambda plant: 3**0.5 * sum(plant.phase_voltage_v) / 3
-
-
-def _grid_flow(match: re.Match[str]) -> Signal:
-    direction = 1 if match[1] == "export" else -1
-    parts = 3 if match[2] else 1
-    return lambda plant: max(direction * plant.export_power_w, 0.0) / parts
-
-
-def _plain(signal: Signal) -> Rule:
-    return lambda _match: signal
-
-
-_RULES: list[tuple[re.Pattern[str], Rule]] = [
-    (re.compile(pattern), rule)
-    for pattern, rule in (
-        (r"mppt(\d+)_(voltage_v|current_a|power_w)", _mppt),
-        (r"mppt(\d+)_energy_(total|today)_wh", _mppt_energy),
-        (r"(total)_energy_generated_wh", lambda _: lambda p: p.total_wh["generated"]),
-        (r"(energy)_(today)_wh", _energy),
-        (
-            r"(pv|grid_export|pv_export|grid_import|load|battery_charge"
-            r"|battery_charge_from_pv|battery_discharge|direct_consumption)"
-            r"(?:_energy)?_(total|today)_wh",
-            _energy,
-        ),
-        (r"l(\d)_(voltage_v|current_a|apparent_power_va)", _phase),
-        (r"meter_l(\d)_(voltage_v|current_a|power_w)", _meter_phase),
-        (r"(?:meter_)?(?:l\d_l\d|line)_voltage_v", _line_voltage),
-        (r"grid_(export|import)_(l\d_)?power_w", _grid_flow),
-        (r"(?:meter|export)_power_w", _plain(lambda p: p.export_power_w)),
-        (r"meter_current_a", _plain(lambda p: p.export_power_w / 230)),
-        (r"meter_voltage_v", _plain(lambda p: sum(p.phase_voltage_v) / 3)),
-        (r"pv_power_w", _plain(lambda p: p.pv_power_w)),
-        (r"dc_voltage_v", _plain(lambda p: p.mppt_voltage_v[0])),
-        (
-            r"dc_current_a",
-            _plain(lambda p: p.pv_power_w / (p.mppt_voltage_v[0] or 1.0)),
-        ),
-        (r"active_power_w", _plain(lambda p: p.active_power_w)),
-        (r"apparent_power_va", _plain(lambda p: abs(p.active_power_w))),
-        (r"peak_power_today_w", _plain(lambda p: p.peak_power_today_w)),
-        (
-            r"output_power_percent",
-            _plain(lambda p: 100 * p.active_power_w / p.rated_power_w),
-        ),
-        (r"ac_current_a", _plain(lambda p: abs(p.active_power_w) / 230)),
-        (r"load_power_w", _plain(lambda p: p.load_power_w)),
-        (r"battery_power_w", _plain(lambda p: p.battery_power_w)),
-        (r"battery_charge_power_w", _plain(lambda p: max(-p.battery_power_w, 0.0))),
-        (r"battery_discharge_power_w", _plain(lambda p: max(p.battery_power_w, 0.0))),
-        (
-            r"battery_current_a",
-            _plain(lambda p: p.battery_power_w / BATTERY_VOLTAGE_V),
-        ),
-        (
-            r"battery_voltage_v",
-            _plain(lambda p: BATTERY_VOLTAGE_V if p.hybrid else 0.0),
-        ),
-        (
-            r"(?:battery_)?soc_percent",
-            _plain(lambda p: p.battery_soc_percent if p.hybrid else 0.0),
-        ),
-        (
-            r"(?:inverter|cabinet|ipm|boost|transformer|other)_temperature_c",
-            _plain(lambda p: p.temperature_c),
-        ),
-        (r"operating_time_s", _plain(lambda p: p.uptime_s)),
-        (r"system_time_epoch_s", _plain(lambda _: time.time())),
+def _tracker(index: int) -> _Circuit | None:
+    if index >= len(MPPT_SHARES):
+        return None
+    return _Circuit(
+        lambda plant: plant.mppt_power_w[index],
+        lambda plant: plant.mppt_voltage_v[index],
+        alternating=False,
     )
-]
 
-_CONSTANTS: list[tuple[re.Pattern[str], float]] = [
-    (re.compile(pattern), value)
-    for pattern, value in (
-        (r"sunspec_common_id$", 1),
-        (r"sunspec_common_length$", 65),
-        (r"inverter_model_length$", 50),
-        (r"mppt_model_id$", 160),
-        (r"mppt_model_length$", 48),
-        (r"(mppt_count|pv_string_count)$", _TRACKERS),
-        (r"modbus_unit_id$", 1),
-        (r"power_factor_percent$", 100),
-        (r"power_factor$", 1),
-        (r"efficiency_percent$", 97),
-        (r"soh_percent$", 98),
-        (r"bus_voltage_v$", 640),
-        (r"insulation_resistance_ohm$", 1_000_000),
-        (r"battery_capacity_wh$|battery_capacity_fine_wh$", 10_000),
-        (r"temperature_c$", 30),
-        (r"running_time_h$", 12_000),
-        (r"energy_month_wh$", 410_000),
+
+def _string(number: int) -> _Circuit | None:
+    """Two strings hang on each tracker."""
+    tracker = _tracker((number - 1) // 2)
+    if tracker is None:
+        return None
+    return _Circuit(
+        lambda plant: tracker.power_w(plant) / 2, tracker.voltage_v, alternating=False
+    )
+
+
+def _battery(parts: int) -> _Circuit:
+    return _Circuit(
+        lambda plant: plant.battery_power_w / parts,
+        lambda plant: plant.battery_voltage_v,
+        alternating=False,
+    )
+
+
+def _mains(key: str, phase: int | None) -> _Circuit:
+    """Return the circuit of a key on the AC side: all of it or one phase."""
+    parts = range(3) if phase is None else (phase,)
+    of_phase, share = _side(key)
+    return _Circuit(
+        lambda plant: share * sum(of_phase(plant, part) for part in parts),
+        lambda plant: sum(_phase_v(plant, part) for part in parts) / len(parts),
+    )
+
+
+def _side(key: str) -> tuple[Callable[[Plant, int], float], float]:
+    if re.match(r"backup_|ups_|eps_", key):
+        return Plant.load_w, _BACKUP_SHARE
+    if key.startswith("load_"):
+        return Plant.load_w, 1.0
+    if re.match(r"(power_)?meter|grid_|pcc_|export_|import_|feed_in|external_", key):
+        return Plant.meter_w, 1.0
+    return Plant.output_w, 1.0
+
+
+def _phase_v(plant: Plant, phase: int) -> float:
+    return plant.phase_voltage_v[phase if plant.phases == 3 else 0]
+
+
+def _clock(form: str) -> Signal:
+    """Return what the device's clock shows; one or two bytes of its date and time."""
+
+    def read(_: Plant) -> float:
+        shown = [int(time.strftime(part)) for part in form.split()]
+        return shown[0] if len(shown) == 1 else 256 * shown[0] + shown[1]
+
+    return read
+
+
+_WHOLE_KEYS: list[tuple[re.Pattern[str], Signal]] = [
+    (re.compile(pattern), signal)
+    for pattern, signal in (
+        (r"clock_year_month$", _clock("%y %m")),
+        (r"clock_day_hour$", _clock("%d %H")),
+        (r"clock_minute_second$", _clock("%M %S")),
+        (r"clock_year$", _clock("%y")),
+        (r"clock_month$", _clock("%m")),
+        (r"clock_day$", _clock("%d")),
+        (r"clock_hour$", _clock("%H")),
+        (r"clock_minute$", _clock("%M")),
+        (r"clock_second$", _clock("%S")),
+        (r"^system_time_epoch_s$", lambda _: time.time()),
+        (r"power_factor_percent$", lambda _: 100 * POWER_FACTOR),
+        (r"power_factor$", lambda _: POWER_FACTOR),
+        (r"efficiency_percent$", lambda _: 100 * INVERTER_EFFICIENCY),
+        (r"^co2_\w+_kg$", lambda p: p.energy_wh("generated", "total") / 1000 * 0.4),
+        (
+            r"^battery_current_direction$",
+            lambda plant: float(plant.battery_power_w < 0),
+        ),
+        (
+            r"^battery_available_energy_wh$",
+            lambda p: p.battery_soc_percent / 100 * BATTERY_CAPACITY_WH,
+        ),
     )
 ]

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from egw.devices.loader import find_profile
 from simulators.control import ControlPort
-from simulators.device import SimulatedDevice
+from simulators.device import simulated
 from simulators.modbus_server import ModbusServer
-from simulators.plant import Grid, Plant
+from simulators.plant import Grid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,13 +71,14 @@ class Devices:
         grid = Grid()
         for index, profile_name in enumerate(layout.profiles):
             profile = find_profile(profile_name)
-            plant = Plant(
-                hybrid=profile.kind == "hybrid",
+            device = simulated(
+                profile,
+                grid,
+                serial=f"SIM{index + 1:07d}",
                 rated_power_w=(5_000.0, 8_000.0, 10_000.0)[index % 3],
                 start_hour=layout.start_hour,
                 day_length_s=layout.day_length_s,
             )
-            device = SimulatedDevice(profile, plant, grid, serial=f"SIM{index + 1:07d}")
             server = ModbusServer(
                 f"roof-{index + 1}", device, unit=profile.default_unit
             )
