@@ -88,7 +88,7 @@ def _wrong_identification(profile: Profile) -> Iterator[str]:
             yield f"identification.signs: {sign.point}: needs a pattern or a span"
         for low, high in sign.within:
             if not low <= high:
-                yield f"identification.signs: {sign.point}: {low:g}..{high:g} is no span"
+                yield f"identification.signs: {sign.point}: {low}..{high} is no span"
         try:
             re.compile(sign.pattern or "")
         except re.error as error:

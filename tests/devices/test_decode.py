@@ -3,68 +3,17 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-import msgspec
 import pytest
+from acme import decode, derived, point, profile, value_of, words
 from hypothesis import given
 from hypothesis import strategies as st
 
 from egw.devices.blocks import Block
-from egw.devices.decode import Decoder, frequency_range
-from egw.devices.encode import encode_value
-from egw.devices.loader import find_profile
-from egw.devices.profile import (
-    WORDS_OF_TYPE,
-    Point,
-    Profile,
-    ProfileError,
-    RegisterRange,
-    ScaleRegister,
-    Variant,
-    WriteRange,
-)
+from egw.devices.decode import Decoder
+from egw.devices.loader import builtin_profiles, find_profile
+from egw.devices.profile import Profile
 
-ANY = WriteRange(min=-1e300, max=1e300)
-INTEGERS = ["u16", "i16", "u32", "i32", "u64", "i64", "acc32"]
 ORDERS = st.sampled_from(["big", "little"])
-
-
-def point(kind: str, address: int = 0, count: int = 0, **more: Any) -> Point:
-    return msgspec.convert(
-        {
-            "key": "value",
-            "function": "holding",
-            "address": address,
-            "type": kind,
-            "count": count or WORDS_OF_TYPE[kind],
-            **more,
-        },
-        Point,
-    )
-
-
-def profile(*points: Point, **more: Any) -> Profile:
-    return Profile(
-        name="acme",
-        maker="Acme",
-        display_name="Acme",
-        kind="inverter",
-        harvest=(RegisterRange(function="holding", address=0, count=1),),
-        frequency=points[0].key,
-        points=points,
-        **more,
-    )
-
-
-def words(*numbers: int, address: int = 0) -> Block:
-    return Block("holding", address, struct.pack(f">{len(numbers)}H", *numbers))
-
-
-def decode(description: Profile, *blocks: Block) -> dict[str, Any]:
-    return Decoder(description).decode(blocks)
-
-
-def value_of(a_point: Point, *numbers: int, **more: Any) -> Any:
-    return decode(profile(a_point, **more), words(*numbers)).get("value")
 
 
 @pytest.mark.parametrize(
@@ -218,109 +167,6 @@ def test_the_scale_register_may_be_in_another_block() -> None:
     assert decoded["power_w"] == 12.3
 
 
-def test_a_point_that_is_not_in_a_block_whole_is_absent() -> None:
-    number = profile(point("u32", address=5))
-
-    assert decode(number) == {}
-    assert decode(number, words(1, address=5)) == {}
-    assert decode(number, words(1, address=6)) == {}
-    assert decode(number, words(1, address=5), words(2, address=6)) == {}
-    assert decode(number, Block("input", 5, bytes(4))) == {}
-    assert decode(number, words(9, 0, 1, 9, address=4)) == {"value": 1}
-
-
-def test_points_of_a_variant_are_there_only_when_the_device_is_of_it() -> None:
-    told_by_9 = Variant(function="holding", address=9, within=((1, 2), (7, 7)))
-    big_only = profile(point("u16", applies_to=["big"]), variants={"big": told_by_9})
-
-    assert decode(big_only, words(5), words(2, address=9)) == {"value": 5}
-    assert decode(big_only, words(5), words(7, address=9)) == {"value": 5}
-    assert decode(big_only, words(5), words(3, address=9)) == {}
-    assert decode(big_only, words(5)) == {}
-
-
-def test_blocks_of_another_shape_are_decoded_by_the_same_decoder() -> None:
-    decoder = Decoder(profile(point("u16", address=3)))
-
-    assert decoder.decode([words(1, 2, 3, 4)]) == {"value": 4}
-    assert decoder.decode([words(8, address=3)]) == {"value": 8}
-    assert decoder.decode([words(1, 2, 3)]) == {}
-
-
-def test_the_frequency_is_read_with_its_scale_register() -> None:
-    before = profile(
-        point("u16", address=7, scale={"register": 4}), point("i16", 4, key="sf")
-    )
-
-    assert frequency_range(before) == RegisterRange(
-        function="holding", address=4, count=4
-    )
-
-
-def test_a_scale_register_too_far_away_is_refused() -> None:
-    far = profile(point("u16", scale=msgspec.to_builtins(ScaleRegister(register=125))))
-
-    with pytest.raises(ProfileError, match="125"):
-        frequency_range(far)
-
-
-@pytest.mark.parametrize(
-    ("raw", "frequency_hz"),
-    [(5003, 50.03), (4000, 40.0), (7000, 70.0), (3999, None), (7001, None), (0, None)],
-)
-def test_a_frequency_is_one_that_a_grid_can_have(
-    raw: int, frequency_hz: float | None
-) -> None:
-    decoder = Decoder(profile(point("u16", scale=0.01)))
-
-    assert decoder.frequency_hz(words(raw)) == frequency_hz
-
-
-def test_a_frequency_with_a_scale_register_needs_it() -> None:
-    decoder = Decoder(find_profile("solaredge"))
-
-    assert decoder.frequency_hz(words(5001, 0xFFFE, address=40085)) == 50.01
-    assert decoder.frequency_hz(words(5001, 0x8000, address=40085)) is None
-    assert decoder.frequency_hz(words(5001, address=40085)) is None
-    assert decoder.frequency_hz(words(0xFFFF, 0xFFFE, address=40085)) is None
-    assert decoder.frequency_hz(words(0, 5001, 0xFFFE, address=40084)) == 50.01
-    assert decoder.frequency_hz(words(5001, 0xFFFE, address=40086)) is None
-    assert decoder.frequency_hz(Block("input", 40085, b"\x13\x89\xff\xfe")) is None
-
-
-def round_trip(kind: str, order: str, value: float, **more: Any) -> Any:
-    a_point = point(kind, word_order=order, write=ANY, **more)
-    a_profile = profile(a_point)
-    numbers = encode_value(a_profile, a_point, value)
-    return decode(a_profile, words(*numbers)).get("value")
-
-
-@pytest.mark.parametrize("kind", INTEGERS)
-@given(data=st.data(), order=ORDERS, scale=st.sampled_from([1, 0.1, 0.01, 10, 2.5]))
-def test_what_was_encoded_is_decoded(
-    kind: str, data: st.DataObject, order: str, scale: float
-) -> None:
-    bits = 16 * WORDS_OF_TYPE[kind] if "64" not in kind else 50
-    low = -(2 ** (bits - 1)) if kind.startswith("i") else 0
-    raw = data.draw(st.integers(low, low + 2**bits - 1))
-    encoded = raw * scale if scale >= 1 else raw / round(1 / scale)
-
-    assert round_trip(kind, order, encoded, scale=scale) == encoded
-
-
-@given(value=st.floats(width=32, allow_nan=False, allow_infinity=False), order=ORDERS)
-def test_a_single_float_survives_to_its_last_bit(value: float, order: str) -> None:
-    decoded = round_trip("f32", order, value)
-
-    (single,) = struct.unpack(">f", struct.pack(">f", decoded))
-    assert single == value
-
-
-@given(value=st.floats(allow_nan=False, allow_infinity=False), order=ORDERS)
-def test_a_double_float_survives(value: float, order: str) -> None:
-    assert round_trip("f64", order, value * 1e-9) == value * 1e-9
-
-
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))
 def test_a_text_survives(text: str) -> None:
     data = text.encode().ljust(2 * (len(text) // 2 + 1), b"\0")
@@ -340,66 +186,104 @@ def test_every_bit_is_named_once(bits: set[int], order: str) -> None:
     }
 
 
-@given(
-    st.lists(
-        st.builds(
-            Block,
-            st.sampled_from(["holding", "input"]),
-            st.sampled_from([4999, 5112, 13000, 13028, 40000, 40069, 40121]),
-            st.binary(max_size=250),
-        )
-    ),
-    st.sampled_from(["solaredge", "sungrow", "growatt", "huawei"]),
-)
-def test_no_words_can_break_a_decoder(blocks: list[Block], name: str) -> None:
-    decoder = Decoder(find_profile(name))
+@pytest.mark.parametrize("pattern", [0xFFFF, 0x8000])
+def test_each_of_several_patterns_makes_the_point_absent(pattern: int) -> None:
+    of_the_type: Any = {"u16": (0xFFFF, 0x8000)}
 
-    values = decoder.decode(blocks)
+    assert value_of(point("u16"), pattern, not_available=of_the_type) is None
+    assert value_of(point("u16", not_available=[0xFFFF, 0x8000]), pattern) is None
+    assert value_of(point("u16"), pattern) == pattern
+
+
+def test_a_pattern_is_compared_in_the_points_own_word_order() -> None:
+    little = point("i32", not_available=0x8000_0000, word_order="little")
+
+    assert value_of(little, 0, 0x8000) is None
+    assert value_of(little, 0x8000, 0) == 0x8000
+
+
+def test_a_pattern_of_a_float_or_of_flags_makes_them_absent() -> None:
+    assert value_of(point("f32", not_available=0x7F7F_FFFF), 0x7F7F, 0xFFFF) is None
+    assert value_of(point("bitfield", count=1, not_available=0xFFFF), 0xFFFF) is None
+
+
+def test_an_enumeration_without_a_value_is_absent() -> None:
+    assert value_of(point("u16", values={1: "on"}, not_available=9), 9) is None
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ((0x4321, 0x0765), "12345670"),
+        ((0xDCBA, 0x0000), "ABCD0000"),
+        ((0, 0), None),
+        ((0xFFFF, 0xFFFF), None),
+    ],
+)
+def test_reversed_hexadecimal_digits_are_put_in_order(
+    numbers: tuple[int, ...], text: str | None
+) -> None:
+    serial = point("str", count=2, encoding="reversed_hex")
+
+    assert value_of(serial, *numbers) == text
+
+
+def test_a_float_that_its_scale_makes_infinite_is_absent() -> None:
+    assert value_of(point("f64", scale=1000), 0x7FEF, 0xFFFF, 0, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("more", "kind"),
+    [
+        ({}, int),
+        ({"scale": 10}, int),
+        ({"offset": 5}, int),
+        ({"positive": "export"}, int),
+        ({"scale": {"register": 1}}, int),
+        ({"scale": 0.1}, float),
+        ({"scale": {"register": 2}}, float),
+    ],
+)
+def test_whole_numbers_stay_whole_where_the_scale_is(
+    more: dict[str, Any], kind: type
+) -> None:
+    assert type(value_of(point("i16", **more), 70, 1, 0xFFFF)) is kind
+
+
+def test_only_the_keys_that_are_wanted_are_decoded() -> None:
+    summed = profile(
+        point("u16", 0, key="a_w"),
+        point("u16", 1, key="b_w"),
+        point("u16", 2, key="c_w"),
+        derived=(derived("d_w", sum=["a_w", "b_w"]), derived("e_w", sum=["c_w"])),
+    )
+
+    assert Decoder(summed, keys={"c_w"}).decode([words(1, 2, 4)]) == {"c_w": 4}
+    assert Decoder(summed, keys={"d_w"}).decode([words(1, 2, 4)]) == {
+        "a_w": 1,
+        "b_w": 2,
+        "d_w": 3,
+    }
+
+
+@st.composite
+def any_blocks(draw: st.DrawFn) -> tuple[str, list[Block]]:
+    """Blocks of any content where a profile has its points."""
+    name = draw(st.sampled_from(sorted(builtin_profiles())))
+    starts = sorted({part.address for part in find_profile(name).harvest.full})
+    block = st.builds(
+        Block,
+        st.sampled_from(["holding", "input"]),
+        st.sampled_from(starts),
+        st.binary(max_size=250),
+    )
+    return name, draw(st.lists(block))
+
+
+@given(any_blocks())
+def test_no_words_can_break_a_decoder(read: tuple[str, list[Block]]) -> None:
+    name, blocks = read
+
+    values = Decoder(find_profile(name)).decode(blocks)
 
     assert None not in values.values()
-
-
-LIMIT = {"scale": 0.1, "unit": "%", "write": {"min": 0, "max": 100}}
-SWITCH = {"values": {85: "off", 170: "on"}, "write": {"min": 85, "max": 170}}
-
-
-@pytest.mark.parametrize(
-    ("more", "value", "numbers"),
-    [
-        (LIMIT, 33.3, (333,)),
-        (LIMIT, 100, (1000,)),
-        (SWITCH, "on", (170,)),
-        (SWITCH, 85, (85,)),
-    ],
-)
-def test_a_setting_becomes_words(
-    more: dict[str, Any], value: float | str, numbers: tuple[int, ...]
-) -> None:
-    setting = point("u16", **more)
-
-    assert encode_value(profile(setting), setting, value) == numbers
-
-
-@pytest.mark.parametrize(
-    ("more", "value", "error"),
-    [
-        (LIMIT, 100.1, r"value: 100\.1 is outside 0\.\.100 %"),
-        (LIMIT, -1, "value: -1 is outside"),
-        (LIMIT, 33.33, r"33\.33 is not a whole number of steps of 0\.1 %"),
-        (LIMIT, "33", "value: expected a number, got '33'"),
-        (LIMIT, True, "value: expected a number, got True"),
-        (LIMIT, float("nan"), "value: expected a number, got nan"),
-        (LIMIT, float("inf"), "value: expected a number, got inf"),
-        (SWITCH, 100, r"value: expected 85 \(off\), 170 \(on\), got 100"),
-        (SWITCH, "yes", r"value: expected 85 \(off\), 170 \(on\), got 'yes'"),
-        ({"write": {"min": 0, "max": 1e9}}, 65536, "65536 does not fit in u16"),
-        ({}, 1, "value: is read-only"),
-    ],
-)
-def test_a_setting_that_is_not_allowed_is_refused(
-    more: dict[str, Any], value: float | str, error: str
-) -> None:
-    setting = point("u16", **more)
-
-    with pytest.raises(ValueError, match=error):
-        encode_value(profile(setting), setting, value)
