@@ -15,32 +15,19 @@ from egw.devices.loader import find_profile
 from simulators import site
 from simulators.backend import Backend
 from simulators.device import SimulatedDevice, simulated
-from simulators.faults import Faults, changed
+from simulators.faults import HEALTHY
 from simulators.journal import Journal, JournalError
 from simulators.modbus_server import ModbusServer
+from simulators.options import add_faults, given_faults, whole
 from simulators.plant import DAY_S, Grid
 from simulators.replay import ReplayedDevice, load_recording
+from simulators.vendor import quirks_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from egw.devices.profile import Profile
 
-_FAULT_HELP = {
-    "latency_ms": "each reply waits this long",
-    "jitter_ms": "and up to this much longer, at random",
-    "drop": "close the connection instead of answering",
-    "silent": "do not answer",
-    "exception": "answer everything with this exception code",
-    "truncate": "send half of each reply",
-    "garbage": "send random bytes instead of a reply",
-    "wrong_transaction_id": "answer with another transaction id",
-    "previous_reply": "send the reply before again",
-    "single_connection": "bear one connection at a time",
-    "min_gap_ms": "ignore requests sooner than this after a reply",
-    "off": "start switched off",
-}
-_NUMBERS = {"latency_ms", "jitter_ms", "min_gap_ms"}
-_SWITCHES = {"single_connection", "off"}
 
 _EPILOG = """\
 examples:
@@ -109,26 +96,10 @@ def _add_inverter(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--loop", action="store_true", help="repeat the recording")
     _add_plant(parser)
     _add_common(parser)
-    faults = parser.add_argument_group("faults", "FAULT: no value, or a chance 0..1")
-    for name, text in _FAULT_HELP.items():
-        flag = "--" + name.replace("_", "-")
-        if name in _SWITCHES:
-            faults.add_argument(flag, action="store_true", help=text)
-        elif name in _NUMBERS:
-            faults.add_argument(flag, type=float, metavar="MS", help=text)
-        elif name == "exception":
-            faults.add_argument(flag, type=int, metavar="CODE", help=text)
-        else:
-            faults.add_argument(
-                flag, type=float, nargs="?", const=True, metavar="CHANCE", help=text
-            )
-    faults.add_argument(
-        "--refuse",
-        action="append",
-        type=_refusal,
-        metavar="TABLE:ADDRESS:COUNT:CODE",
-        help="refuse requests that touch these registers; may be repeated",
+    parser.add_argument(
+        "--strict", action="store_true", help="bear no more than the vendor's device"
     )
+    add_faults(parser)
     parser.set_defaults(run=_run_inverter)
 
 
@@ -154,6 +125,9 @@ def _add_site(parser: argparse.ArgumentParser) -> None:
         "--profiles",
         default=",".join(site.DEFAULT_PROFILES),
         help="device types, taken in turn (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="bear no more than the vendors' devices"
     )
     parser.add_argument(
         "--base-port", type=_port, default=0, help="first device's port; 0: any free"
@@ -201,13 +175,14 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 async def _run_inverter(options: argparse.Namespace) -> None:
-    registers, profile, default_unit = _registers(options)
-    unit = default_unit if options.unit is None else options.unit
-    server = ModbusServer(options.name, registers, unit=unit, faults=_faults(options))
+    registers, profile = _registers(options)
+    unit = profile.default_unit if options.unit is None else options.unit
+    faults = given_faults(options, quirks_of(profile) if options.strict else HEALTHY)
+    server = ModbusServer(options.name, registers, unit=unit, faults=faults)
     await site.run_inverter(
         server,
         registers,
-        site.Address(options.name, profile, options.host, options.port, unit),
+        site.Address(options.name, profile.name, options.host, options.port, unit),
         control_port=options.control_port,
         as_json=options.json,
         until_eof=options.until_eof,
@@ -216,11 +191,11 @@ async def _run_inverter(options: argparse.Namespace) -> None:
 
 def _registers(
     options: argparse.Namespace,
-) -> tuple[SimulatedDevice | ReplayedDevice, str, int]:
+) -> tuple[SimulatedDevice | ReplayedDevice, Profile]:
     if options.replay is not None:
         recording = load_recording(options.replay)
-        unit = find_profile(recording.profile).default_unit
-        return ReplayedDevice(recording, loop=options.loop), recording.profile, unit
+        profile = find_profile(recording.profile)
+        return ReplayedDevice(recording, loop=options.loop), profile
     profile = find_profile(options.profile)
     device = simulated(
         profile,
@@ -230,13 +205,7 @@ def _registers(
         start_hour=options.start_hour,
         day_length_s=options.day_length_s,
     )
-    return device, profile.name, profile.default_unit
-
-
-def _faults(options: argparse.Namespace) -> Faults:
-    given = {name: getattr(options, name) for name in _FAULT_HELP}
-    wanted = {name: value for name, value in given.items() if value is not None}
-    return changed(Faults(), wanted | {"refuse": options.refuse or []})
+    return device, profile
 
 
 async def _run_backend(options: argparse.Namespace) -> None:
@@ -275,6 +244,7 @@ async def _run_site(options: argparse.Namespace) -> None:
         base_port=options.base_port,
         day_length_s=options.day_length_s,
         start_hour=options.start_hour,
+        strict=options.strict,
     )
     await site.run_site(
         layout,
@@ -295,21 +265,15 @@ def _backend_arguments(options: argparse.Namespace) -> list[str]:
 
 
 def _port(text: str) -> int:
-    return _whole(text, 0, 65535)
+    return whole(text, 0, 65535)
 
 
 def _unit(text: str) -> int:
-    return _whole(text, 0, 255)
+    return whole(text, 0, 255)
 
 
 def _count(text: str) -> int:
-    return _whole(text, 1, 10_000)
-
-
-def _whole(text: str, low: int, high: int) -> int:
-    if not text.isdecimal() or not low <= int(text) <= high:
-        raise argparse.ArgumentTypeError(f"{text!r} is not in {low}..{high}")
-    return int(text)
+    return whole(text, 1, 10_000)
 
 
 def _positive(text: str) -> float:
@@ -327,14 +291,6 @@ def _hour(text: str) -> float:
     if hour >= 24:
         raise argparse.ArgumentTypeError(f"{text!r} is not an hour below 24")
     return hour
-
-
-def _refusal(text: str) -> dict[str, object]:
-    table, *numbers = text.split(":")
-    if table not in ("holding", "input") or len(numbers) != 3:
-        raise argparse.ArgumentTypeError(f"{text!r} is not TABLE:ADDRESS:COUNT:CODE")
-    address, count, code = (_whole(number, 0, 65535) for number in numbers)
-    return {"function": table, "address": address, "count": count, "code": code}
 
 
 if __name__ == "__main__":

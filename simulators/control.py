@@ -7,6 +7,9 @@ Newline-delimited JSON over TCP; each line is answered with one line:
     {"get": "roof-1"}                                    faults, counters, registers
     {"set_register": {"device": "roof-1", "function": "holding",
                       "address": 40069, "value": 7}}     hold a register; null: let go
+    {"set_point": {"device": "roof-1", "key": "grid_frequency_hz",
+                   "value": 49.8}}                       hold a point; null: no value
+    {"free_points": "roof-1"}                            let go of all points
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from egw.devices.profile import Function
+    from simulators.fields import Content
     from simulators.modbus_server import ModbusServer
 
 LINE_LIMIT_BYTES = 65_536
@@ -40,6 +44,12 @@ class Pinnable(Protocol):
     def pin(self, function: Function, address: int, word: int | None) -> None:
         """Hold a register; raises ModbusExceptionReply."""
 
+    def set_point(self, key: str, value: Content) -> None:
+        """Hold a point; raises ValueError, ModbusExceptionReply."""
+
+    def free_points(self) -> None:
+        """Let go of every point."""
+
 
 class ControlError(Exception):
     """Raised when a request cannot be done; the text goes back to the asker."""
@@ -52,11 +62,19 @@ class _SetRegister(msgspec.Struct, forbid_unknown_fields=True):
     value: Annotated[int, Meta(ge=0, le=65535)] | None
 
 
+class _SetPoint(msgspec.Struct, forbid_unknown_fields=True):
+    device: str
+    key: str
+    value: float | str | list[str] | None
+
+
 class _Request(msgspec.Struct, forbid_unknown_fields=True):
     device: str | None = None
     fault: dict[str, object] | msgspec.UnsetType | None = msgspec.UNSET
     get: str | None = None
     set_register: _SetRegister | None = None
+    set_point: _SetPoint | None = None
+    free_points: str | None = None
 
 
 class ControlPort:
@@ -124,10 +142,22 @@ class ControlPort:
                 change.function, change.address, change.value
             )
             return {}
+        if request.set_point is not None:
+            wanted = request.set_point
+            self._server(wanted.device)
+            self._registers[wanted.device].set_point(wanted.key, wanted.value)
+            return {}
+        if request.free_points is not None:
+            self._server(request.free_points)
+            self._registers[request.free_points].free_points()
+            return {}
         if request.device is not None and request.fault is not msgspec.UNSET:
             await self._change_faults(request.device, request.fault)
             return {}
-        raise ControlError('expected "device" with "fault", "get" or "set_register"')
+        raise ControlError(
+            'expected "device" with "fault", "get", "set_register", "set_point" or '
+            '"free_points"'
+        )
 
     async def _change_faults(
         self, device: str, change: dict[str, object] | None

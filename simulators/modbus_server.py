@@ -6,21 +6,34 @@ Source of the framing: MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 3.
 from __future__ import annotations
 
 import asyncio
-import os
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from simulators.bank import ModbusExceptionReply
+from simulators.bridge import Bridge, Settling
 from simulators.faults import HEALTHY, Faults, happens
-from simulators.pdu import answer, exception
+from simulators.pdu import Registers, answer, exception
 
 if TYPE_CHECKING:
-    from simulators.pdu import Registers
+    from simulators.device import Doze
 
 _MBAP = struct.Struct(">HHHB")
 _MBAP_BYTES = 7
 _MAX_LENGTH = 254
-_GARBAGE_BYTES = 12
+_SUN_CHECK_S = 0.05
+"""How often a device that is off by night looks for the sun."""
+
+
+class Served(Registers, Protocol):
+    """Registers of a device that has nights."""
+
+    @property
+    def is_dark(self) -> bool:
+        """Whether it is night at the device."""
+
+    def doze(self, how: Doze | None) -> None:
+        """Say by night that measured values are unavailable or zero."""
 
 
 @dataclass(slots=True)
@@ -45,7 +58,7 @@ class ModbusServer:
     def __init__(
         self,
         name: str,
-        registers: Registers,
+        registers: Served,
         *,
         unit: int = 1,
         faults: Faults = HEALTHY,
@@ -56,11 +69,15 @@ class ModbusServer:
         self.faults = faults
         self.counters = Counters()
         self.connections: set[ModbusConnection] = set()
+        self.bridge = Bridge()
+        self.settling = Settling(registers)
         self.last_reply_at = float("-inf")
         """Event loop time of the last reply."""
         self.host = "127.0.0.1"
         self.port = 0
         self._listener: asyncio.Server | None = None
+        self._sun_check: asyncio.TimerHandle | None = None
+        self._switching: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> None:
         """Listen; port 0 takes any free one. Raises OSError.
@@ -69,19 +86,44 @@ class ModbusServer:
         """
         self.host, self.port = host, port
         await self._listen()
-        if self.faults.off:
-            self.close()
+        await self.set_faults(self.faults)
 
     async def set_faults(self, faults: Faults) -> None:
         """Replace the faults; takes effect with the next request."""
         self.faults = faults
-        if faults.off:
-            self.close()
-        elif self._listener is None:
-            await self._listen()
+        sleep = faults.sleep
+        self.registers.doze(sleep if sleep in ("unavailable", "zeros") else None)
+        if self._sun_check is not None:
+            self._sun_check.cancel()
+            self._sun_check = None
+        if sleep == "off":
+            self._watch_sun()
+        await self._switch()
 
     def close(self) -> None:
         """Stop listening and close every connection at once."""
+        if self._sun_check is not None:
+            self._sun_check.cancel()
+        self._stop_listening()
+
+    def sleeps(self, how: str) -> bool:
+        """Return whether it is night and the device sleeps that way."""
+        return self.faults.sleep == how and self.registers.is_dark
+
+    def _watch_sun(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._sun_check = loop.call_later(_SUN_CHECK_S, self._watch_sun)
+        if self.sleeps("off") is (self._listener is not None):
+            self._switching = loop.create_task(self._switch())
+
+    async def _switch(self) -> None:
+        """Listen or not, as the faults and the sun have it."""
+        if self.faults.off or self.sleeps("off"):
+            self._stop_listening()
+        elif self._listener is None:
+            await self._listen()
+
+    def _stop_listening(self) -> None:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
@@ -103,22 +145,32 @@ class ModbusConnection(asyncio.Protocol):
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._buffer = b""
-        self._previous = b""
         self._waiting = 0
         self._free_at = 0.0
+        self._made_at = self._loop.time()
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection, unless the device bears only one."""
+        """Take the connection; a device that bears only one ends this or the first."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows a type
         self._transport = transport
         server = self._server
         server.counters.connections += 1
         if server.faults.single_connection and server.connections:
             server.counters.refused_connections += 1
-            transport.abort()
-            return
+            if server.faults.single_connection != "takeover":
+                transport.abort()
+                return
+            for first in tuple(server.connections):
+                first.abort()
         server.connections.add(self)
+
+    def eof_received(self) -> bool:
+        """Keep a connection that its master has closed for as long as it lingers."""
+        linger_s = self._server.faults.linger_ms / 1000
+        if linger_s:
+            self._loop.call_later(linger_s, self._transport.close)
+        return linger_s > 0
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """Forget the connection."""
@@ -148,55 +200,64 @@ class ModbusConnection(asyncio.Protocol):
     def _request(self, transaction: int, unit: int, pdu: bytes) -> None:
         server = self._server
         server.counters.requests += 1
-        if unit != server.unit:
+        if unit != server.unit and unit not in server.faults.units:
             server.counters.foreign_unit += 1
         elif server.faults is HEALTHY and not self._waiting:
-            self._previous = self._frame(transaction, answer(pdu, server.registers))
-            self._send(self._previous)
+            frame = self._frame(transaction, unit, answer(pdu, server.registers))
+            server.bridge.note(frame)
+            self._send(frame)
         else:
-            self._request_with_faults(server.faults, transaction, pdu)
+            self._request_with_faults(server.faults, transaction, unit, pdu)
 
     def _request_with_faults(
-        self, faults: Faults, transaction: int, pdu: bytes
+        self, faults: Faults, transaction: int, unit: int, pdu: bytes
     ) -> None:
-        if self._too_soon(faults) or happens(faults.silent):
-            self._server.counters.faults += 1
+        server = self._server
+        if self._goes_unanswered(faults, pdu):
+            server.counters.faults += 1
             return
         if happens(faults.drop):
-            self._server.counters.faults += 1
+            server.counters.faults += 1
             self._transport.close()
             return
         code = faults.refusal(pdu)
-        if code is None:
-            reply = answer(pdu, self._server.registers)
-        else:
-            self._server.counters.faults += 1
-            reply = exception(pdu[0], code)
-        frame = self._frame(transaction, reply)
-        self._send_later(self._distorted(faults, frame), faults.delay_s())
+        server.counters.faults += code is not None
+        reply = self._answer(faults, pdu) if code is None else exception(pdu[0], code)
+        frame = self._frame(transaction, unit, reply)
+        sent = server.bridge.send(faults, frame, pdu)
+        server.counters.faults += sent != [frame]
+        delay_s = faults.delay_s()
+        for part in sent:
+            self._send_later(part, delay_s)
+            delay_s = 0.0
 
-    def _too_soon(self, faults: Faults) -> bool:
-        gap_s = self._loop.time() - self._server.last_reply_at
-        return gap_s * 1000 < faults.min_gap_ms
+    def _goes_unanswered(self, faults: Faults, pdu: bytes) -> bool:
+        now = self._loop.time()
+        oversized = faults.oversize == "silent" and faults.is_oversized(pdu)
+        return (
+            (now - self._server.last_reply_at) * 1000 < faults.min_gap_ms
+            or (now - self._made_at) * 1000 < faults.connect_delay_ms
+            or oversized
+            or self._server.sleeps("silent")
+            or happens(faults.silent)
+        )
 
-    def _frame(self, transaction: int, reply: bytes) -> bytes:
+    def _answer(self, faults: Faults, pdu: bytes) -> bytes:
+        server = self._server
+        now = self._loop.time()
+        try:
+            old = server.settling.before(pdu) if faults.settle_ms else {}
+        except ModbusExceptionReply as refusal:
+            return exception(pdu[0], refusal.code)
+        reply = answer(pdu, server.registers)
+        if not reply[0] & 0x80:
+            server.settling.hide(old, now + faults.settle_ms / 1000)
+        return server.settling.shown(reply, pdu, now)
+
+    def _frame(self, transaction: int, unit: int, reply: bytes) -> bytes:
         if reply[0] & 0x80:
             self._server.counters.exceptions += 1
-        return _MBAP.pack(transaction, 0, len(reply) + 1, self._server.unit) + reply
-
-    def _distorted(self, faults: Faults, frame: bytes) -> bytes:
-        sent = frame
-        if happens(faults.previous_reply) and self._previous:
-            sent = self._previous
-        elif happens(faults.garbage):
-            sent = os.urandom(_GARBAGE_BYTES)
-        elif happens(faults.truncate):
-            sent = frame[: len(frame) // 2]
-        elif happens(faults.wrong_transaction_id):
-            sent = bytes((frame[0] ^ 0x55, frame[1] ^ 0x55)) + frame[2:]
-        self._previous = frame
-        self._server.counters.faults += sent is not frame
-        return sent
+        return _MBAP.pack(transaction, 0, len(reply) + 1, unit) + reply
 
     def _send_later(self, frame: bytes, delay_s: float) -> None:
         now = self._loop.time()
@@ -214,6 +275,7 @@ class ModbusConnection(asyncio.Protocol):
     def _send(self, frame: bytes) -> None:
         if self._transport.is_closing():
             return
+        # Noted first: the master counts its pause from when it has the reply.
+        self._server.last_reply_at = self._loop.time()
         self._transport.write(frame)
         self._server.counters.replies += 1
-        self._server.last_reply_at = self._loop.time()

@@ -91,6 +91,14 @@ class ReplayedDevice:
         self._step()
         return self.bank.read(function, address, count)
 
+    @property
+    def is_dark(self) -> bool:
+        """Never: a recording has the nights that it has."""
+        return False
+
+    def doze(self, *_: object) -> None:
+        """Change nothing: a recording is served as it is."""
+
     def snapshot(self) -> dict[Function, dict[int, int]]:
         """Return every register as it was last served: table -> address -> word."""
         return self.bank.words()
@@ -102,6 +110,13 @@ class ReplayedDevice:
     def pin(self, *_: object) -> None:
         """Refuse: raises ModbusExceptionReply 2, a recording is served as it is."""
         raise ModbusExceptionReply(ILLEGAL_DATA_ADDRESS)
+
+    def set_point(self, *_: object) -> None:
+        """Refuse: raises ModbusExceptionReply 2, a recording is served as it is."""
+        raise ModbusExceptionReply(ILLEGAL_DATA_ADDRESS)
+
+    def free_points(self) -> None:
+        """Change nothing: no point of a recording is held."""
 
     def _step(self) -> None:
         now = self._clock()

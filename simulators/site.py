@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 from egw.devices.loader import find_profile
 from simulators.control import ControlPort
 from simulators.device import simulated
+from simulators.faults import HEALTHY
 from simulators.modbus_server import ModbusServer
 from simulators.plant import Grid
+from simulators.vendor import quirks_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +57,8 @@ class Layout:
     """0: any free ports; else consecutive ones from here."""
     day_length_s: float
     start_hour: float
+    strict: bool = False
+    """Whether the devices bear no more than their vendors' own."""
 
 
 class Devices:
@@ -80,7 +84,10 @@ class Devices:
                 day_length_s=layout.day_length_s,
             )
             server = ModbusServer(
-                f"roof-{index + 1}", device, unit=profile.default_unit
+                f"roof-{index + 1}",
+                device,
+                unit=profile.default_unit,
+                faults=quirks_of(profile) if layout.strict else HEALTHY,
             )
             port = layout.base_port + index if layout.base_port else 0
             await self.start(server, device, profile_name, layout.host, port)
