@@ -6,7 +6,8 @@ from typing import Any
 
 import urllib3
 
-DEFAULT_URL = "http://127.0.0.1:5000"
+from egw.cli_arguments import DEFAULT_URL
+
 _TIMEOUT_S = 5.0
 
 

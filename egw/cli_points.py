@@ -39,6 +39,13 @@ def points_view(points: Mapping[str, Mapping[str, Any]]) -> Table:
     return table
 
 
+def points_of(
+    values: Mapping[str, Any], units: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Return values with their units, as the gateway tells them."""
+    return {key: {"value": v, "unit": units[key]} for key, v in values.items()}
+
+
 def missing_view(missing: Mapping[str, str]) -> list[Text]:
     """Return the points that have no value, gathered by the reason."""
     keys_by_reason: dict[str, list[str]] = {}

@@ -7,12 +7,14 @@ Exit statuses: 0 all well; 1 the asked thing failed; 2 wrong use or configuratio
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from egw.cli_arguments import add_url, device_count, port_or_any, seconds
+from egw.cli_device_arguments import add_profile, add_read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
 EXIT_WRONG_USE = 2
 EXIT_INTERRUPTED = 130
 """As shells report SIGINT."""
-_MOST_DEVICES = 1000
-"""In a demo; every one is a simulated server on this machine."""
-_DEFAULT_URL = "http://127.0.0.1:5000"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_check_config(commands)
     _add_status(commands)
+    add_read(commands)
+    add_profile(commands)
     return parser
 
 
@@ -77,14 +78,14 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     demo.add_argument(
         "--devices",
-        type=_device_count,
+        type=device_count,
         default=3,
         metavar="N",
         help="how many (default: 3)",
     )
     demo.add_argument(
         "--seconds",
-        type=_seconds,
+        type=seconds,
         metavar="S",
         help="sample for so long (default: until Ctrl-C)",
     )
@@ -99,7 +100,7 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     demo.add_argument(
         "--port",
-        type=_port,
+        type=port_or_any,
         default=0,
         help="of the page (default: 5000; any free one where it is taken)",
     )
@@ -125,38 +126,10 @@ def _add_status(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="show how a running gateway is",
         description="Ask a running gateway and show its devices, actors and outbox.",
     )
-    status.add_argument(
-        "--url", default=_DEFAULT_URL, help=f"of the gateway (default: {_DEFAULT_URL})"
-    )
+    add_url(status)
     status.add_argument("--device", metavar="NAME", help="show this device's points")
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(run=_status)
-
-
-def _device_count(text: str) -> int:
-    return _whole(text, 1, _MOST_DEVICES)
-
-
-def _port(text: str) -> int:
-    return _whole(text, 0, 65535)
-
-
-def _whole(text: str, low: int, high: int) -> int:
-    if not (text.isascii() and text.isdecimal() and low <= int(text) <= high):
-        raise argparse.ArgumentTypeError(
-            f"found {text!r}, expected an integer from {low} to {high}"
-        )
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0")
-    return seconds
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:

@@ -119,11 +119,12 @@ class CurrentPoints:
 
     @cached_property
     def json(self) -> msgspec.Raw:
-        """The points as `{key: {"value": ..., "unit": ...}}`."""
-        units = self.newest.table.units
+        """The points, in the profile's order: `{key: {"value": ..., "unit": ...}}`."""
+        values = self.values
         points = {
-            key: {"value": value, "unit": units[key]}
-            for key, value in self.values.items()
+            key: {"value": values[key], "unit": unit}
+            for key, unit in self.newest.table.units.items()
+            if key in values
         }
         return msgspec.Raw(msgspec.json.encode(points))
 

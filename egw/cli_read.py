@@ -1,0 +1,299 @@
+"""`egw read`: the decoded points of a device now, with a gateway or without one."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.text import Text
+
+from egw.cli_http import NoAnswerError, ask
+from egw.cli_points import (
+    Parts,
+    device_view,
+    missing_view,
+    model_view,
+    points_of,
+    points_view,
+)
+from egw.cli_profile import named
+from egw.cli_status import ask_device
+from egw.cli_text import complain, printable, show
+from egw.devices.decode import Decoder
+from egw.devices.harvest_once import Harvested, harvest_once
+from egw.devices.identify import Identified, find_unit, identify
+from egw.devices.missing import Expected
+from egw.devices.modbus_tcp import ModbusTcp
+from egw.devices.model import data_model
+from egw.devices.profile import Profile, ProfileError
+from egw.devices.transport import DeviceError, NoConnection, Refused, Transport
+
+_SILENT_FOR_S = 1.0
+"""Progress is shown when it takes longer."""
+
+
+class ReadError(Exception):
+    """Raised when a device cannot be read; one line says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a device is, as far as that is known."""
+
+    profile: str
+    host: str
+    port: int | None = None
+    unit: int | None = None
+    timeout_ms: int = 2000
+    profiles_dir: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A device that has been read."""
+
+    profile: Profile
+    host: str
+    port: int
+    unit: int
+    identified: Identified
+    harvested: Harvested
+
+
+def read_through_gateway(url: str, name: str, *, as_json: bool) -> int:
+    """Show the points that a running gateway has of a device; return the exit status.
+
+    0: they were shown. 1: there are none; one line on standard error says why.
+    """
+    try:
+        shown = ask_device(url, name)
+        why_nothing = "" if shown["stamp_ms"] else _why_nothing(url, name)
+    except NoAnswerError as error:
+        complain("read", str(error))
+        return 1
+    if why_nothing:
+        complain("read", f"{name}: {why_nothing}")
+        return 1
+    if as_json:
+        values = {key: point["value"] for key, point in shown["points"].items()}
+        print(json.dumps(shown | {"points": values}, indent=2))
+    else:
+        show(device_view(shown))
+    return 0
+
+
+def _why_nothing(url: str, name: str) -> str:
+    for device in ask(url, "/api/state")["devices"]:
+        if device["device"] == name and device["reason"]:
+            return f"nothing has been read yet: {device['reason']}"
+    return "nothing has been read yet; try again in a second"
+
+
+def read_alone(target: Target, *, as_json: bool) -> int:
+    """Read a device without a gateway and show its points; return the exit status.
+
+    0: it was read. 1: it was not; one line on standard error says what to do.
+    """
+    try:
+        found = _read(target)
+    except ReadError as error:
+        complain("read", str(error))
+        return 1
+    for doubt in found.identified.doubts:
+        complain("read", f"this does not look like a {target.profile}: {doubt}")
+    if as_json:
+        print(json.dumps(_body(found), indent=2))
+    else:
+        show(_view(found))
+    return 0
+
+
+def _read(target: Target) -> _Found:
+    try:
+        profile = named(target.profile, target.profiles_dir)
+    except ProfileError as error:
+        raise ReadError(str(error)) from error
+    port = target.port or profile.default_port
+    unit = profile.default_unit if target.unit is None else target.unit
+    device = ModbusTcp(
+        target.host,
+        port,
+        unit=unit,
+        timeout_s=target.timeout_ms / 1000,
+        manners=profile.manners,
+    )
+    place = f"{target.host}:{port}"
+    progress = _Progress(place)
+    try:
+        unit = _answering_unit(device, profile, target)
+        identified = _identified(device, profile)
+        harvested = harvest_once(device, profile, progress=progress.show)
+    except DeviceError as error:
+        raise ReadError(_advice(error, place, target, profile)) from error
+    finally:
+        progress.clear()
+        device.close()
+    if not harvested.blocks:
+        raise ReadError(
+            f"{place} answers, but has none of the registers of a {profile.name}: is "
+            "it of another type? All types: egw profile list"
+        )
+    return _Found(profile, target.host, port, unit, identified, harvested)
+
+
+def _answering_unit(device: Transport, profile: Profile, target: Target) -> int:
+    device.connect()
+    if target.unit is None:
+        return find_unit(device, profile)
+    manners = msgspec.structs.replace(profile.manners, units=())
+    only = msgspec.structs.replace(profile, default_unit=target.unit, manners=manners)
+    return find_unit(device, only)
+
+
+def _identified(device: Transport, profile: Profile) -> Identified:
+    def read(registers: Any) -> Any:
+        device.connect()
+        return device.read(registers)
+
+    try:
+        return identify(read, profile)
+    except NoConnection:
+        raise
+    except DeviceError as error:
+        doubt = f"it did not say what it is ({error})"
+        return Identified(serial="", model="", doubts=(doubt,))
+
+
+# What went wrong, for an installer.
+
+
+def _advice(error: DeviceError, place: str, target: Target, profile: Profile) -> str:
+    cause = error.__cause__
+    is_taken = profile.manners.single_connection
+    if isinstance(error, NoConnection) and isinstance(cause, OSError):
+        text, hint = str(error), _connection_hint(cause)
+        is_taken &= isinstance(cause, ConnectionError)
+    elif isinstance(error, Refused):
+        text, hint = f"{place}: {error}", "Try again in a minute."
+    else:
+        text, hint = f"{place} takes connections, but {error}", _unit_hint(target)
+    if is_taken:
+        hint += (
+            f" A {profile.name} serves one client at a time: is a gateway or an app "
+            "connected to it?"
+        )
+    return f"{text}. {hint}"
+
+
+def _connection_hint(cause: OSError) -> str:
+    if isinstance(cause, socket.gaierror):
+        return "Is the host name right?"
+    if isinstance(cause, ConnectionRefusedError):
+        return (
+            "Is Modbus TCP switched on in the device, and is this its port "
+            "(--port; 502, 1502 and 6607 are common)?"
+        )
+    if isinstance(cause, ConnectionError):
+        return "Try again."
+    return "Is the address right, and the device on and in this network?"
+
+
+def _unit_hint(target: Target) -> str:
+    if target.unit is None:
+        return "Does it have another unit id (--unit)?"
+    return "Is the unit id right? Without --unit the usual ones are tried."
+
+
+# What is shown.
+
+
+def _values(found: _Found) -> dict[str, Any]:
+    values = Decoder(found.profile).decode(found.harvested.blocks)
+    return {key: values[key] for key in found.profile.units if key in values}
+
+
+def _missing(found: _Found, values: dict[str, Any]) -> dict[str, str]:
+    harvested = found.harvested
+    expected = Expected(found.profile)
+    return dict(expected.missing(values, harvested.blocks, harvested.refused))
+
+
+def _model(found: _Found, values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    harvested = found.harvested
+    return data_model(
+        found.profile,
+        values,
+        stamp_ms=harvested.stamp_ms,
+        read_time_ms=harvested.last_read_ms - harvested.stamp_ms,
+    )
+
+
+def _body(found: _Found) -> dict[str, Any]:
+    values = _values(found)
+    missing = _missing(found, values)
+    return {
+        "points": values,
+        "missing": list(missing),
+        "model": _model(found, values),
+        "missing_because": missing,
+        "suspect": [],
+        "profile": found.profile.name,
+        "host": found.host,
+        "port": found.port,
+        "unit": found.unit,
+        "serial": found.identified.serial,
+        "device_model": found.identified.model,
+        "doubts": list(found.identified.doubts),
+        "stamp_ms": found.harvested.stamp_ms,
+        "first_read_ms": found.harvested.first_read_ms,
+        "last_read_ms": found.harvested.last_read_ms,
+    }
+
+
+def _view(found: _Found) -> Parts:
+    values = _values(found)
+    says = found.identified
+    names = (("serial", says.serial), ("model", says.model))
+    words = [f"{name} {text}" for name, text in names if text]
+    headline = (
+        f"{found.profile.display_name} at {found.host}:{found.port}, unit {found.unit}"
+    )
+    return [
+        Text(printable(", ".join((headline, *words))), style="bold"),
+        points_view(points_of(values, found.profile.units)),
+        *missing_view(_missing(found, values)),
+        model_view(_model(found, values)),
+    ]
+
+
+class _Progress:
+    """One line on standard error, when that is a terminal and it takes long."""
+
+    def __init__(
+        self, place: str, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._place = place
+        self._monotonic = monotonic
+        self._started_s = monotonic()
+        self._shown = False
+
+    def show(self, done: int, of: int) -> None:
+        """Say how many requests are done."""
+        if self._monotonic() - self._started_s < _SILENT_FOR_S:
+            return
+        if sys.stderr.isatty():
+            text = f"reading {printable(self._place)}: {done} of {of} requests"
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+            self._shown = True
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
