@@ -89,7 +89,7 @@ def named(name: str, profiles_dir: Path | None) -> Profile:
     names = sorted(known_profiles(profiles_dir))
     if name in names:
         return find_profile(name, profiles_dir)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(name, names)
     meant = f"; did you mean {' or '.join(close)}?" if close else "."
     raise ProfileError(f"no profile {name!r}{meant} All: egw profile list")
 
@@ -257,7 +257,10 @@ def _derived(profile: Profile) -> Table | None:
 
 
 def _disagreements(disagreements: Sequence[Disagreement]) -> Text | None:
-    lines = [f"{d.about}. Chosen: {d.chosen}. {d.why}" for d in disagreements]
+    lines = [
+        f"{d.about}. Chosen: {d.chosen.strip().rstrip('.')}. {d.why}"
+        for d in disagreements
+    ]
     return _paragraphs("Where sources disagree", lines)
 
 

@@ -142,7 +142,9 @@ def _typed(raw: Any) -> Profile:
         return msgspec.convert(raw, Profile)
     except msgspec.ValidationError as error:
         reason, _, path = str(error).replace("`", "").partition(" - at ")
-        place = _place(raw, path.replace("$.", "").replace("$", ""))
+        path = path.replace("$.", "").replace("$", "")
+        inside = path.removeprefix("key in ")
+        place = _place(raw, inside) + ("key: " if inside != path else "")
         words = choices(_FIELD.findall(path)[-1]) if "enum" in reason else ()
         expected = f", expected one of: {', '.join(words)}" if words else ""
         raise ProfileError(f"{place}{reason}{expected}") from error

@@ -39,14 +39,17 @@ def read_yaml(path: Path) -> Any:
 
 def _content(path: Path) -> bytes:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            what = "is a folder" if path.is_dir() else "is not a file"
-            raise ProfileError(f"cannot be read: {what}")
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        mode = path.stat().st_mode
+        content = b""
+        if stat.S_ISREG(mode):
+            with path.open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise ProfileError(f"cannot be read: {why}") from error
+    if not stat.S_ISREG(mode):
+        what = "is a folder" if stat.S_ISDIR(mode) else "is not a file"
+        raise ProfileError(f"cannot be read: {what}")
     if len(content) > MAX_BYTES:
         raise ProfileError(f"is larger than {MAX_BYTES // 1_000_000} MB")
     return content
