@@ -247,7 +247,7 @@ class DeviceStatus(Tell):
     sn: str
     state: DeviceState
     reason: str
-    """Why it is not online, in words; empty when it is."""
+    """Why it is not online, in words; online: why its readings come slowly, if so."""
     session: str
     """The actor's incarnation: counts start anew with each."""
     since_ms: int

@@ -136,13 +136,14 @@ def _inverter(config: Config, device: Device, number: int) -> ChildSpec:
         profile=device.profile,
         host=device.host,
         port=device.port or profile.default_port,
-        unit=profile.default_unit if device.unit is None else device.unit,
+        unit=device.unit,
         timeout_s=device.timeout_ms / 1000,
         sn=device.sn,
         frequency=device.frequency,
         # Multiples of the golden ratio spread any number of devices evenly.
         slot=number * _GOLDEN % 1,
         profiles_dir=directory,
+        learned_file=config.data_dir / "learned" / f"{device.name}.json",
     )
     return ChildSpec(
         inverter_name(device.name),

@@ -1,13 +1,20 @@
-"""The frequency samples of one device: when they are due, and how many there are."""
+"""The frequency samples of one device: when, from where, and how many there are."""
 
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 from egw.messages import FrequencySamples
 
+if TYPE_CHECKING:
+    from egw.devices.profile import RegisterRange
+
 PERIOD_S = 0.1
 _RATE_WINDOW = 10
+_REFUSED_LIMIT = 3
+_EMPTY_LIMIT = 10
+_REST_S = 30.0
 
 
 class Samples:
@@ -44,3 +51,39 @@ class Samples:
     def rate_hz(self) -> float:
         """Samples per second over the last ten batches."""
         return sum(self._per_second) / max(1, len(self._per_second))
+
+
+class FrequencyReads:
+    """Which of the profile's reads gives the frequency of this device. Pure.
+
+    One that is refused, or that goes on having no frequency, gives way to the next.
+    When all are refused they rest.
+    """
+
+    def __init__(self, ranges: tuple[RegisterRange, ...]) -> None:
+        self._ranges = ranges
+        self._place = 0
+        self._refused_in_a_row = self._empty_in_a_row = 0
+        self._rests_until_s = float("-inf")
+
+    def due(self, now_s: float) -> RegisterRange | None:
+        """Return what to read, None while all rest."""
+        return None if now_s < self._rests_until_s else self._ranges[self._place]
+
+    def answered(self, hz: float | None) -> None:
+        """Note the frequency that was found, None for none."""
+        self._refused_in_a_row = 0
+        self._empty_in_a_row = 0 if hz is not None else self._empty_in_a_row + 1
+        if self._empty_in_a_row >= _EMPTY_LIMIT:
+            self._give_way()
+
+    def refused(self, now_s: float) -> None:
+        """Note that the read was refused."""
+        self._refused_in_a_row += 1
+        self._give_way()
+        if self._refused_in_a_row >= max(_REFUSED_LIMIT, len(self._ranges)):
+            self._rests_until_s = now_s + _REST_S
+
+    def _give_way(self) -> None:
+        self._place = (self._place + 1) % len(self._ranges)
+        self._empty_in_a_row = 0

@@ -30,7 +30,8 @@ class DeviceSettings:
     profile: str
     host: str
     port: int
-    unit: int
+    unit: int | None
+    """None: the profile's, or the first of those that it names that answers."""
     timeout_s: float
     sn: str
     """Used when the device does not name one."""
@@ -38,3 +39,5 @@ class DeviceSettings:
     slot: float
     """0 to 1: where in the 100 ms and the second this device has its turn."""
     profiles_dir: Path | None = None
+    learned_file: Path | None = None
+    """Where to remember what was found out about the device; None: nowhere."""

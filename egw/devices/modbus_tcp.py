@@ -9,6 +9,7 @@ connection. Frame layout: Modbus Messaging on TCP/IP Implementation Guide V1.0b,
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import struct
 import time
@@ -72,13 +73,17 @@ class ModbusTcp:
         self._where = (host, port)
         self._timeout_s = timeout_s
         self._address = f"{host}:{port}"
-        self._unit = unit
+        self.unit = unit
         self._gap_s = manners.gap_ms / 1000
         self._connect_delay_s = manners.connect_delay_ms / 1000
+        self._single_connection = manners.single_connection
+        self._echoes_id = manners.echoes_transaction_id
+        self._late_reply_is_possible = False
         self._sleep = sleep
         self._monotonic = monotonic
         self._quiet_since_s = 0.0
         self.sent_at_s = 0.0
+        self._arrivals = select.poll()
         self._expected = b""
         self._reply = b""
         self._client = ModbusTcpClient(
@@ -103,20 +108,28 @@ class ModbusTcp:
             # pymodbus's own connect does not say why it failed.
             connection = socket.create_connection(self._where, self._timeout_s)
             self._client.socket = connection
-            _tune(connection)
+            _tune(connection, reset_at_end=self._single_connection)
         except (OSError, UnicodeError) as error:
             self.close()
             why = getattr(error, "strerror", None) or str(error)
             raise NoConnection(
                 f"cannot connect to {self._address}: {why.lower()}"
             ) from error
+        self._arrivals = select.poll()
+        self._arrivals.register(connection, select.POLLIN)
         if self._connect_delay_s:
             self._sleep(self._connect_delay_s)
+        if self._late_reply_is_possible:
+            self._await_late_reply()
         self._quiet_since_s = self._monotonic()
 
     def close(self) -> None:
         """Close the connection, if there is one."""
         self._client.close()  # type: ignore[no-untyped-call]
+
+    def rest(self, seconds: float) -> None:
+        """Leave the device alone for so long."""
+        self._sleep(seconds)
 
     def read(self, registers: RegisterRange) -> Block:
         """Read up to 125 registers in one request.
@@ -132,10 +145,8 @@ class ModbusTcp:
         else:
             function, read = 4, self._client.read_input_registers
         self._exchange(
-            lambda: read(
-                registers.address, count=registers.count, device_id=self._unit
-            ),
-            struct.pack(">HBBB", size + 3, self._unit, function, size),
+            lambda: read(registers.address, count=registers.count, device_id=self.unit),
+            struct.pack(">HBBB", size + 3, self.unit, function, size),
         )
         return Block(registers.function, registers.address, self._reply[9:])
 
@@ -146,9 +157,9 @@ class ModbusTcp:
         """
         self._exchange(
             lambda: self._client.write_registers(
-                address, list(words), device_id=self._unit
+                address, list(words), device_id=self.unit
             ),
-            struct.pack(">HBBHH", 6, self._unit, 16, address, len(words)),
+            struct.pack(">HBBHH", 6, self.unit, 16, address, len(words)),
         )
 
     def _exchange(self, request: Callable[[], ModbusPDU], expected: bytes) -> None:
@@ -160,22 +171,55 @@ class ModbusTcp:
             raise NoConnection("not connected")
         if self._gap_s:
             self._wait_for_gap()
+        if self._arrivals.poll(0):
+            self._refuse_what_has_arrived()
         self._expected = expected
         try:
             request()
         except Garbage:
             self.close()
+            self._late_reply_is_possible = not self._echoes_id
             raise
         except (ConnectionException, OSError) as error:
             self.close()
             raise NoConnection("the connection broke") from error
         except ModbusException as error:
             self.close()
+            self._late_reply_is_possible = not self._echoes_id
             raise NoAnswer("no answer in time") from error
         finally:
             self._quiet_since_s = self._monotonic()
         if self._reply[7] & _EXCEPTION_BIT:
             raise Refused(self._reply[8])
+
+    def _await_late_reply(self) -> None:
+        """Let a reply that was given up for lost arrive, and drop it.
+
+        A bridge with transaction ids of its own may send it into the next connection.
+        """
+        self._sleep(self._timeout_s)
+        self._late_reply_is_possible = False
+        self._take_arrived()
+
+    def _refuse_what_has_arrived(self) -> None:
+        """Close the connection: before a request is sent, nothing may wait in it.
+
+        It is a reply to an earlier request, and would be taken for the reply to this
+        one if only its numbers fit.
+        """
+        late = self._take_arrived()
+        if late:
+            self.close()
+            raise Garbage("a reply came that nobody waited for")
+
+    def _take_arrived(self) -> bytes:
+        """Return what waits in the socket. Raises NoConnection when it has ended."""
+        try:
+            arrived = self._client.recv(None) if self._arrivals.poll(0) else None
+        except (ConnectionException, OSError) as error:
+            self.close()
+            raise NoConnection("the connection broke") from error
+        return arrived or b""
 
     def _wait_for_gap(self) -> None:
         rest_s = self._quiet_since_s + self._gap_s - self._monotonic()
@@ -188,8 +232,10 @@ class ModbusTcp:
             self.sent_at_s = self._monotonic()
             self._expected = frame[:4] + self._expected
             return frame
-        self._reply = frame
         expected = self._expected
+        if not self._echoes_id:
+            frame = expected[: min(2, len(frame))] + frame[2:]
+        self._reply = frame
         if not frame.startswith(expected) and not expected.startswith(frame):
             self._check_exception(frame)
         elif len(frame) > _LENGTH_COUNTS_FROM + int.from_bytes(expected[4:6], "big"):
@@ -208,7 +254,17 @@ class ModbusTcp:
             raise Garbage("not an exception reply")
 
 
-def _tune(connection: socket.socket) -> None:
+def _tune(connection: socket.socket, *, reset_at_end: bool) -> None:
+    """Set what a connection to a device needs.
+
+    With `reset_at_end` it ends by a reset, even when this process is killed: a device
+    that serves one connection has its place free at once, and need not notice first
+    that the connection was closed.
+    """
+    connection.settimeout(0)  # pymodbus does so too, from its first read on
+    if reset_at_end:
+        linger = struct.pack("ii", 1, 0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)

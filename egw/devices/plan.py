@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from egw.devices.merging import Request, Whole, halves, joined, merge, span_of, unmerged
 from egw.devices.profile import Profile, RegisterRange
 
 REFUSED_REST_S = 300.0
-"""Rest of a block that is refused and cannot be cut."""
+"""Rest of registers that are refused."""
 
 BUSY_REST_S = 5.0
 """Rest of a block that the device was too busy for `BUSY_LIMIT` times in a row.
@@ -19,9 +20,22 @@ Short, because a bad line looks the same, and its end must not go unnoticed.
 
 BUSY_LIMIT = 3
 
+BISECTION_REQUESTS = 24
+"""Requests in one cycle to find out what of one block is refused."""
+
+RETRIES = 4
+"""Refused parts that are asked again in one cycle, so that it stays short."""
+
 
 @dataclass(slots=True)
-class _Health:
+class _Part:
+    """A block as it is asked now, and how that went."""
+
+    request: Request
+    origin: RegisterRange
+    """The planned block that it is, or is a part of."""
+    answered: bool = False
+    refused: bool = False
     busy_in_a_row: int = 0
     rests_until_s: float = float("-inf")
 
@@ -30,8 +44,8 @@ class HarvestPlan:
     """The blocks of a harvest, each at most `max_registers` long.
 
     Pure: time comes with each call, in seconds on any clock that does not step back.
-    Every block that `due` returns is reported back, once, with `answered`, `refused`
-    or `busy`, or not at all when the connection failed.
+    Every block that `due` and `refused` return is reported back, once, with
+    `answered`, `refused` or `busy`, or not at all when the connection failed.
     """
 
     def __init__(
@@ -39,47 +53,79 @@ class HarvestPlan:
         ranges: Sequence[RegisterRange],
         max_registers: int,
         *,
+        bridge_registers: int = 0,
         whole: Iterable[RegisterRange] = (),
     ) -> None:
-        """Plan to read `ranges`; no cut goes through one of the `whole` runs.
-
-        A number that is read in two parts can be torn, hence `whole`.
-        """
-        self._whole = [part for part in whole if 1 < part.count <= max_registers]
-        self._blocks = {
-            block: _Health()
-            for part in _merged(ranges)
-            for block in self._split(part, max_registers)
-        }
+        """Plan to read `ranges`; no cut goes through one of the `whole` runs."""
+        self._whole = Whole(whole, max_registers)
+        requests = merge(
+            ranges, longest=max_registers, bridge=bridge_registers, whole=self._whole
+        )
+        self._parts = {r.block: _Part(r, origin=r.block) for r in requests}
+        self._spent: dict[RegisterRange, int] = {}
+        """Requests that went into bisecting each planned block in this cycle."""
+        self._refused_until_s: dict[RegisterRange, float] = {}
+        """What not to ask as one block before that time."""
 
     @classmethod
-    def for_profile(cls, profile: Profile) -> Self:
-        """Plan the profile's harvest; none of its points is cut."""
-        spans = (
-            RegisterRange(function=p.function, address=p.address, count=p.count)
-            for p in profile.points
+    def for_profile(
+        cls, profile: Profile, *, full: bool, max_registers: int | None = None
+    ) -> Self:
+        """Plan a full or a slim harvest of the profile; none of its points is cut.
+
+        `max_registers` takes the place of the profile's when it is smaller.
+        """
+        manners = profile.manners
+        return cls(
+            _ranges(profile, full=full),
+            min(max_registers or manners.max_registers, manners.max_registers),
+            bridge_registers=manners.bridge_registers,
+            whole=[span_of(point) for point in profile.points],
         )
-        return cls(profile.harvest, profile.manners.max_registers, whole=spans)
+
+    @property
+    def requests(self) -> tuple[RegisterRange, ...]:
+        """All blocks as they are asked now, in order."""
+        return tuple(self._parts)
 
     def due(self, now_s: float) -> tuple[RegisterRange, ...]:
-        """Return the blocks to read in this cycle, in order."""
-        return tuple(b for b, h in self._blocks.items() if h.rests_until_s <= now_s)
+        """Return the blocks to read in a cycle that begins now, in order."""
+        self._spent.clear()
+        if self._refused_until_s:
+            self._join(now_s)
+        blocks, retries = [], 0
+        for block, part in self._parts.items():
+            if part.rests_until_s > now_s:
+                continue
+            retries += part.refused
+            if not part.refused or retries <= RETRIES:
+                blocks.append(block)
+        return tuple(blocks)
 
     def answered(self, block: RegisterRange) -> None:
         """Note that the device answered: the block is asked in every cycle."""
-        self._blocks[block] = _Health()
+        part = self._parts[block]
+        part.answered, part.refused = True, False
+        part.busy_in_a_row, part.rests_until_s = 0, float("-inf")
 
-    def refused(self, block: RegisterRange, now_s: float) -> None:
+    def refused(self, block: RegisterRange, now_s: float) -> tuple[RegisterRange, ...]:
         """Note that the device has no such registers or values.
 
-        The block is asked as two halves from the next cycle on; one that cannot be
-        cut rests for `REFUSED_REST_S`.
+        Returns the parts to ask instead, at once: what bridges of a gap part, then
+        halves. Parts that cannot be cut, and what is still refused after
+        `BISECTION_REQUESTS`, rest for `REFUSED_REST_S`; then nothing is returned.
         """
-        cut = self._cut_near(block, block.address + block.count // 2)
-        if cut is None:
-            self._blocks[block] = _Health(rests_until_s=now_s + REFUSED_REST_S)
-        else:
-            self._replace(block, _cut_at(block, cut))
+        part = self._parts[block]
+        self._refused_until_s[block] = now_s + REFUSED_REST_S
+        requests = halves(part.request, self._whole)
+        spent = self._spent.get(part.origin, 0) + len(requests)
+        if not requests or spent > BISECTION_REQUESTS:
+            part.answered, part.refused = False, True
+            part.rests_until_s = now_s + REFUSED_REST_S
+            return ()
+        self._spent[part.origin] = spent
+        self._replace(block, [_Part(r, origin=part.origin) for r in requests])
+        return tuple(request.block for request in requests)
 
     def busy(self, block: RegisterRange, now_s: float) -> None:
         """Note that the device could not answer just now.
@@ -87,86 +133,70 @@ class HarvestPlan:
         The block stays whole; after `BUSY_LIMIT` times in a row it rests for
         `BUSY_REST_S`, and again each time until it is answered.
         """
-        health = self._blocks[block]
-        health.busy_in_a_row += 1
-        if health.busy_in_a_row >= BUSY_LIMIT:
-            health.rests_until_s = now_s + BUSY_REST_S
+        part = self._parts[block]
+        part.answered = False
+        part.busy_in_a_row += 1
+        if part.busy_in_a_row >= BUSY_LIMIT:
+            part.rests_until_s = now_s + BUSY_REST_S
 
     def resting(self, now_s: float) -> int:
         """Return how many registers are asked more rarely than in each cycle."""
-        resting = (b for b, h in self._blocks.items() if h.rests_until_s > now_s)
+        resting = (b for b, p in self._parts.items() if p.rests_until_s > now_s)
         return sum(block.count for block in resting)
 
-    def _replace(self, block: RegisterRange, parts: Iterable[RegisterRange]) -> None:
-        blocks: dict[RegisterRange, _Health] = {}
-        for known, health in self._blocks.items():
-            if known == block:
-                blocks |= {part: _Health() for part in parts}
+    def _replace(self, block: RegisterRange, parts: Iterable[_Part]) -> None:
+        known: dict[RegisterRange, _Part] = {}
+        for other, part in self._parts.items():
+            if other == block:
+                known |= {new.request.block: new for new in parts}
             else:
-                blocks[known] = health
-        self._blocks = blocks
+                known[other] = part
+        self._parts = known
 
-    def _split(self, part: RegisterRange, size: int) -> Iterable[RegisterRange]:
-        while part.count > size:
-            limit = part.address + size
-            cut = self._cut_below(part, limit)
-            first, part = _cut_at(part, limit if cut is None else cut)
-            yield first
-        yield part
+    def _join(self, now_s: float) -> None:
+        """Ask parts of one block together again that were answered apart.
 
-    def _cut_near(self, block: RegisterRange, middle: int) -> int | None:
-        """Return the address nearest the middle where the block may be cut."""
-        below = self._cut_below(block, middle)
-        above = self._cut_above(block, middle)
-        cuts = [cut for cut in (below, above) if cut is not None]
-        return min(cuts, key=lambda cut: abs(cut - middle), default=None)
+        Except those that were refused together: perhaps they are too many for one
+        request. As that may also have been a passing mood, it is tried now and then.
+        """
+        self._refused_until_s = {
+            block: until_s
+            for block, until_s in self._refused_until_s.items()
+            if until_s > now_s
+        }
+        parts: list[_Part] = []
+        for part in self._parts.values():
+            if parts and self._may_join(parts[-1], part):
+                request = joined(parts[-1].request, part.request)
+                parts[-1] = _Part(request, origin=part.origin, answered=True)
+            else:
+                parts.append(part)
+        self._parts = {part.request.block: part for part in parts}
 
-    def _cut_below(self, block: RegisterRange, cut: int) -> int | None:
-        while inside := self._whole_around(block, cut):
-            cut = inside.address
-        return cut if cut > block.address else None
-
-    def _cut_above(self, block: RegisterRange, cut: int) -> int | None:
-        while inside := self._whole_around(block, cut):
-            cut = inside.end
-        return cut if block.address < cut < block.end else None
-
-    def _whole_around(self, block: RegisterRange, cut: int) -> RegisterRange | None:
-        for part in self._whole:
-            if part.function == block.function and part.address < cut < part.end:
-                return part
-        return None
-
-
-def _cut_at(block: RegisterRange, cut: int) -> tuple[RegisterRange, RegisterRange]:
-    return (
-        _span(block, block.address, cut),
-        _span(block, cut, block.end),
-    )
+    def _may_join(self, one: _Part, other: _Part) -> bool:
+        first, last = one.request.block, other.request.block
+        return (
+            one.origin == other.origin
+            and one.answered
+            and other.answered
+            and first.end == last.address
+            and not any(
+                first.address <= refused.address and refused.end <= last.end
+                for refused in self._refused_until_s
+                if refused.function == first.function
+            )
+        )
 
 
-def _span(like: RegisterRange, first: int, end: int) -> RegisterRange:
-    return RegisterRange(function=like.function, address=first, count=end - first)
+def requests_before_merging(
+    profile: Profile, *, full: bool
+) -> tuple[RegisterRange, ...]:
+    """Return what a cycle would ask if each range of the profile were read apart."""
+    longest = profile.manners.max_registers
+    whole = Whole([span_of(point) for point in profile.points], longest)
+    return unmerged(_ranges(profile, full=full), longest=longest, whole=whole)
 
 
-def _merged(ranges: Sequence[RegisterRange]) -> list[RegisterRange]:
-    """Join what touches or overlaps in one table, in the order of first mention."""
-    merged: list[RegisterRange] = []
-    for part in ranges:
-        joined = part
-        touching = [other for other in merged if _touch(other, part)]
-        for other in touching:
-            first = min(joined.address, other.address)
-            joined = _span(part, first, max(joined.end, other.end))
-        place = merged.index(touching[0]) if touching else len(merged)
-        merged = [*merged[:place], joined, *merged[place:]]
-        merged = [other for other in merged if other not in touching or other is joined]
-    return merged
-
-
-def _touch(one: RegisterRange, other: RegisterRange) -> bool:
-    return (
-        one.function == other.function
-        and one.address <= other.end
-        and other.address <= one.end
-    )
+def _ranges(profile: Profile, *, full: bool) -> tuple[RegisterRange, ...]:
+    harvest = profile.harvest
+    return (*harvest.full, *harvest.slim) if full else harvest.slim or harvest.full

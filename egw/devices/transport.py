@@ -31,6 +31,12 @@ EXCEPTION_NAMES = {
 }
 """Modbus Application Protocol Specification V1.1b3, section 7."""
 
+NO_SUCH_REGISTERS = (1, 2, 3)
+"""Exceptions that say that asking again is no use."""
+
+NOBODY_THERE = (10, 11)
+"""Exceptions with which a gateway says that it does not reach the unit."""
+
 
 class DeviceError(Exception):
     """Root of everything that can go wrong with a device."""
@@ -65,6 +71,9 @@ class Refused(DeviceError):
 class Transport(Protocol):
     """A connection to one device. One request at a time; not for several threads."""
 
+    unit: int
+    """Unit id that requests are for; may be changed between two of them."""
+
     @property
     def connected(self) -> bool:
         """Whether there is a connection, as far as is known without asking."""
@@ -89,4 +98,8 @@ class Transport(Protocol):
 
     def write(self, address: int, words: Sequence[int]) -> None:
         """Write up to 123 holding registers in one request. Raises DeviceError."""
+        ...
+
+    def rest(self, seconds: float) -> None:
+        """Leave the device alone for so long."""
         ...

@@ -33,22 +33,22 @@ name: tiny
 maker: Test
 display_name: Tiny
 kind: inverter
+transports: [modbus-tcp]
+max_power_w: 10000
 harvest:
-  - {function: input, address: 100, count: 4}
-  - {function: input, address: 200, count: 2}
-  - {function: holding, address: 300, count: 2}
+  full:
+    - {function: input, address: 100, count: 4}
+    - {function: input, address: 200, count: 2}
+    - {function: holding, address: 300, count: 2}
 frequency: grid_frequency_hz
-identification: {serial: serial_number}
+identification: {serial: [serial_number]}
 manners: {max_registers: 100}
 points:
-  - {key: serial_number, function: input, address: 10, type: str, count: 2,
-    description: Serial number}
-  - {key: grid_frequency_hz, function: input, address: 50, type: u16, scale: 0.01,
-    unit: Hz, description: Grid frequency}
-  - {key: power_w, function: input, address: 100, type: u16, unit: W,
-    description: Power}
+  - {key: serial_number, function: input, address: 10, type: str, count: 2}
+  - {key: grid_frequency_hz, function: input, address: 50, type: u16, scale: 0.01}
+  - {key: power_w, function: input, address: 100, type: u16}
   - {key: limit_percent, function: holding, address: 300, type: u16, scale: 0.1,
-    unit: "%", write: {min: 0, max: 100}, description: Power limit}
+    write: {min: 0, max: 100}}
 """
 SERIAL, FREQUENCY = 10, 50
 BLOCKS = (100, 200, 300)
@@ -61,6 +61,7 @@ class ScriptedDevice:
         self.clock = clock
         self.connected = False
         self.sent_at_s = 0.0
+        self.unit = 1
         self.off = False
         """Nobody is there: no connection can be made."""
         self.off_when_asked: int | None = None
@@ -95,6 +96,9 @@ class ScriptedDevice:
         self._request(address)
         self.written.append((address, tuple(words)))
         self.words |= dict(enumerate(words, start=address))
+
+    def rest(self, seconds: float) -> None:
+        self.clock.advance(seconds)
 
     def _request(self, address: int) -> None:
         self.asked.append(address)

@@ -33,9 +33,12 @@ ROOF = DeviceStatus(
     readings_unstored=0,
     readings_dropped=0,
     sample_rate_hz=10.0,
+    reading_rate_hz=1.0,
     requests=0,
     failures=0,
+    success_percent=None,
     quarantined=0,
+    max_registers=125,
 )
 CELLAR = replace(ROOF, device="cellar")
 CONNECTING = replace(ROOF, state="connecting")

@@ -129,9 +129,9 @@ def test_registers_that_the_device_does_not_have_are_asked_more_rarely(
 
     roof.run(60)
 
-    # Asked whole, then its halves; the half that is refused then rests.
+    # Asked whole, then at once its halves; the half that is refused then rests.
     assert roof.device.asked.count(200) == 2
-    assert roof.device.asked.count(201) == 59
+    assert roof.device.asked.count(201) == 60
     assert roof.status.quarantined == 1
     assert addresses(roof.readings()[-1]) == [100, 201, 300]
 
