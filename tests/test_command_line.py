@@ -193,7 +193,10 @@ def test_a_data_directory_that_cannot_be_written_is_refused() -> None:
     assert line.startswith("egw: data_dir: cannot write to /proc/self (")
 
 
-@pytest.mark.parametrize("command", ["run", "demo", "check-config", "status"])
+COMMANDS = ("run", "demo", "check-config", "status", "read", "profile")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
     ended = egw(command, "--help")
 
@@ -206,13 +209,13 @@ def test_the_help_lists_every_command() -> None:
     ended = egw("--help")
 
     assert ended.returncode == 0
-    for command in ("run", "demo", "check-config", "status"):
+    for command in COMMANDS:
         assert re.search(rf"^ +{command}\s", ended.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("fly",), ("run", "--fast"), ("check-config",)],
+    [(), ("fly",), ("run", "--fast"), ("check-config",), ("read",), ("profile",)],
 )
 def test_wrong_use_says_how_to_use_it(arguments: tuple[str, ...]) -> None:
     ended = egw(*arguments)
