@@ -589,7 +589,7 @@ def test_a_profile_is_shown_with_what_a_person_wants_to_know(
     assert "acme: Acme One" in lines
     assert "at most 60 registers in one read" in lines
     assert "may have the unit id 2, 3 instead" in lines
-    assert "full 1 40 2 42" in lines
+    assert "full 1 40 1 40" in lines
     assert "slim 1 2 1 2" in lines
     assert "big holding 9 1..2" in lines
     assert "grid_frequency_hz Hz holding 0 u16 by 1" in lines

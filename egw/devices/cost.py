@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec.structs import replace
+
 from egw.devices.plan import HarvestPlan, requests_before_merging
-from egw.devices.profile import Profile
+from egw.devices.profile import Profile, RegisterRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ def cycle_costs(profile: Profile) -> tuple[Cost, ...]:
 def _cost(profile: Profile, cycle: Literal["full", "slim"]) -> Cost:
     full = cycle == "full"
     merged = HarvestPlan.for_profile(profile, full=full).requests
-    apart = requests_before_merging(profile, full=full)
+    unrepeated = _without_repetition(profile) if full else profile
+    apart = requests_before_merging(unrepeated, full=full)
     return Cost(
         cycle,
         requests=len(merged),
@@ -40,3 +43,15 @@ def _cost(profile: Profile, cycle: Literal["full", "slim"]) -> Cost:
         requests_before=len(apart),
         registers_before=sum(block.count for block in apart),
     )
+
+
+def _without_repetition(profile: Profile) -> Profile:
+    """Leave out slim ranges that the full ones have; nobody would read them twice."""
+    harvest = profile.harvest
+    read = {register for part in harvest.full for register in _registers(part)}
+    slim = tuple(p for p in harvest.slim if not read.issuperset(_registers(p)))
+    return replace(profile, harvest=replace(harvest, slim=slim))
+
+
+def _registers(part: RegisterRange) -> list[tuple[str, int]]:
+    return [(part.function, address) for address in range(part.address, part.end)]
