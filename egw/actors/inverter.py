@@ -10,6 +10,8 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
+from msgspec.structs import replace
+
 from egw.actors.cycle import Cycle
 from egw.actors.identity import Identity
 from egw.actors.learning import learned_size, remember_size
@@ -23,6 +25,7 @@ from egw.devices.counters import CounterGuard
 from egw.devices.frequency import FrequencyDecoder, frequency_ranges
 from egw.devices.loader import find_profile
 from egw.devices.modbus_tcp import ModbusTcp
+from egw.devices.numbers import UniqueNumbers
 from egw.devices.plan import HarvestPlan
 from egw.devices.transport import NO_SUCH_REGISTERS, DeviceError, Refused, Transport
 from egw.messages import (
@@ -104,6 +107,7 @@ class InverterActor(Actor[Inbox]):
         self._session = uuid.uuid4().hex
         self._since_ms = 0
         self._stamps_known_at_s = 0.0
+        self._numbers = UniqueNumbers(profile)
         self._unstored = Unstored()
         self._newest: Reading | None = None
         self._suspects: tuple[Suspect, ...] = ()
@@ -280,8 +284,12 @@ class InverterActor(Actor[Inbox]):
         if reading.blocks:
             self._newest = reading
             self._suspects = self._counters.suspects(reading.blocks, now_s)
-            self._send(self._unstored.keep(reading))
+            self._keep(replace(reading, blocks=self._numbers.of(reading.blocks)))
         return True
+
+    def _keep(self, reading: Reading) -> None:
+        if reading.blocks:
+            self._send(self._unstored.keep(reading))
 
     def _judge(self) -> None:
         """Say how the device is, after a whole cycle."""
