@@ -80,6 +80,13 @@ def _add_inverter(parser: argparse.ArgumentParser) -> None:
         "for another unit id get no answer."
     )
     parser.add_argument("--profile", default="solaredge", help="device type")
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="with device types of your own in DIR/profiles",
+    )
     parser.add_argument("--name", default="roof-1", help="name on the control port")
     parser.add_argument("--serial", default="SIM0000001", help="serial number shown")
     parser.add_argument(
@@ -88,6 +95,13 @@ def _add_inverter(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME",
         help="kind of device, one of the profile's variants; may be repeated",
+    )
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="variant that the device is not; may be repeated",
     )
     parser.add_argument("--unit", type=_unit, help="unit id (default: the profile's)")
     parser.add_argument("--port", type=_port, default=1502, help="0: any free port")
@@ -196,12 +210,13 @@ def _registers(
         recording = load_recording(options.replay)
         profile = find_profile(recording.profile)
         return ReplayedDevice(recording, loop=options.loop), profile
-    profile = find_profile(options.profile)
+    profile = find_profile(options.profile, options.data_dir / "profiles")
     device = simulated(
         profile,
         Grid(),
         serial=options.serial,
         variants=options.variant,
+        without=options.without,
         start_hour=options.start_hour,
         day_length_s=options.day_length_s,
     )

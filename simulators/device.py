@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Literal
 
@@ -12,12 +13,12 @@ from simulators.bank import (
     Bank,
     ModbusExceptionReply,
 )
-from simulators.fields import Field, fields_of, usual_exponents
+from simulators.fields import Field, fields_of, told_by, usual_exponents
 from simulators.image import addresses_of
 from simulators.kind import kind_of, registers_of, variants_of
-from simulators.plant import DAY_S, Grid, Plant
+from simulators.plant import DAY_S, NOMINAL_HZ, Grid, Plant
 from simulators.reversal import Reversals
-from simulators.settings import constant_of
+from simulators.settings import constant_of, nominal_hz
 from simulators.signals import flags_of, is_frequency, signal_of
 from simulators.texts import number_in, words_of
 
@@ -60,12 +61,14 @@ class SimulatedDevice:
         self._grid = grid
         self._clock = clock
         self._serial = serial
+        self._above_hz = nominal_hz(profile) - NOMINAL_HZ
         self._doze: Doze | None = None
         self.bank = Bank(addresses_of(profile))
         self._exponents = usual_exponents(self.kind.points)
         self._quick: set[Place] = set()
-        self._held: dict[str, Content] = {}
-        self._held_words: list[tuple[Field, bytes]] = []
+        self._values: dict[str, Content] = {}
+        """What `set_point` holds; the words of it are in `_held`."""
+        self._held: dict[str, list[tuple[Field, bytes]]] = {}
         self._pins: dict[Place, bytes] = {}
         self._frequency_at = self._measured_at = float("-inf")
         self._arrange()
@@ -114,7 +117,7 @@ class SimulatedDevice:
         self.bank.write("holding", address, data)
         for field in fields:
             self._held.pop(field.point.key, None)
-        self._hold()
+            self._values.pop(field.point.key, None)
 
     def set_point(self, key: str, value: Content) -> None:
         """Hold a point at a value, whatever the physics says.
@@ -122,27 +125,28 @@ class SimulatedDevice:
         The value is in the point's unit and egw's sign convention: a number; the text
         of a string or an enumeration; the names of the raised flags; None for "no
         value". It is rounded to what the registers can say, and told by every
-        alternative of the key that the device has. Raises ValueError when it has none,
-        or one cannot say that.
+        alternative of the key that the device has and that can say it. Raises
+        ValueError when no point can say it, or the value is another kind of device's.
         """
         fields = [field for field in self._fields if field.point.key == key]
         if not fields:
             raise ValueError(f"{self._profile.name} has no point {key!r} of this kind")
-        words = [field.words_of(value) for field in fields]
-        for field, said in zip(fields, words, strict=True):
-            self._keep_kind(field, said)
-            self._rescale(field, said)
-        before = dict(self._held)
-        self._held[key] = value
-        try:
-            self._hold()
-        except ValueError:
-            self._held = before
-            self._hold()
-            raise
+        said = told_by(
+            [field for field in fields if field.point.reversed_when is None], value
+        )
+        for field, words in said:
+            self._keep_kind(field, words)
+        if len(said) < len(fields):
+            self._reversals.hold(key, value)
+        self._held[key] = said
+        self._values[key] = value
+        for field, words in said:
+            self._rescale(field, words)
+        self._put_held()
 
     def free_points(self) -> None:
         """Give every point that `set_point` holds back to the physics."""
+        self._values.clear()
         self._held.clear()
         self._exponents = usual_exponents(self.kind.points)
         self._arrange()
@@ -167,17 +171,24 @@ class SimulatedDevice:
         for number, place in enumerate(registers_of(field.point)):
             if place in told:
                 told[place] = int.from_bytes(words[2 * number : 2 * number + 2])
-        if told != self.kind.words and variants_of(self._profile, told) != (
-            self.kind.variants
-        ):
+        if variants_of(self._profile, told) != self.kind.variants:
             raise ValueError(f"{field.point.key}: is another kind of device's")
 
     def _rescale(self, field: Field, words: bytes) -> None:
-        """Let the points that a scale register belongs to follow it."""
+        """Let points follow their scale register.
+
+        Held values that do not fit at the new scale are let go.
+        """
         place = (field.point.function, field.point.address)
-        if place in self._exponents:
-            self._exponents[place] = int.from_bytes(words, signed=True)
-            self._arrange()
+        exponent = int.from_bytes(words, signed=True)
+        if self._exponents.get(place, exponent) == exponent:
+            return
+        self._exponents[place] = exponent
+        held, self._values, self._held = self._values, {}, {}
+        self._arrange()
+        for key, value in held.items():
+            with contextlib.suppress(ValueError):
+                self.set_point(key, value)
 
     def _refresh(self, *, frequency_only: bool) -> None:
         now = self._clock()
@@ -202,11 +213,10 @@ class SimulatedDevice:
         return bytes(words)
 
     def _refresh_frequency(self) -> None:
-        frequency_hz = self._grid.frequency_hz()
+        frequency_hz = self._grid.frequency_hz() + self._above_hz
         dozing = self._doze if self._doze and self._plant.is_dark else None
         for field in self._frequency:
-            value = frequency_hz
-            field.put(_asleep(field, dozing) or field.codec.encode(value))
+            field.put(_asleep(field, dozing) or field.codec.encode(frequency_hz))
         self._put_held()
 
     def _refresh_rest(self) -> None:
@@ -227,21 +237,12 @@ class SimulatedDevice:
         self._put_held()
 
     def _put_held(self) -> None:
-        for field, words in self._held_words:
-            field.put(words)
+        for held in self._held.values():
+            for field, words in held:
+                field.put(words)
         self._reversals.settle()
         for (function, address), data in self._pins.items():
             self.bank.write(function, address, data)
-
-    def _hold(self) -> None:
-        """Put what is held into the registers; raises ValueError: it contradicts."""
-        reversible = self._reversals.hold(self._held)
-        self._held_words = [
-            (field, field.words_of(self._held[field.point.key]))
-            for field in self._fields
-            if field.point.key in self._held and field.point.key not in reversible
-        ]
-        self._put_held()
 
     def _arrange(self) -> None:
         """Say which field is filled how."""
@@ -311,6 +312,7 @@ def simulated(
     *,
     serial: str,
     variants: Collection[str] = (),
+    without: Collection[str] = (),
     rated_power_w: float = 10_000.0,
     start_hour: float = 10.0,
     day_length_s: float = DAY_S,
@@ -319,7 +321,7 @@ def simulated(
 
     Raises ValueError when there is no such kind.
     """
-    kind = kind_of(profile, variants)
+    kind = kind_of(profile, variants, without)
     plant = Plant(
         hybrid=kind.has_battery,
         phases=kind.phases,

@@ -89,6 +89,32 @@ class Field:
         return sum(1 << names[flag] for flag in flags)
 
 
+def told_by(fields: Sequence[Field], content: Content) -> list[tuple[Field, bytes]]:
+    """Return what alternatives of one key say, so that the key says `content`.
+
+    One that cannot say it (a register for charging while discharging) says "no value",
+    or as near as it can when one before it tells. Raises ValueError when none can.
+    """
+    said: list[tuple[Field, bytes]] = []
+    told = False
+    refused: ValueError | None = None
+    for field in fields:
+        try:
+            said.append((field, field.words_of(content)))
+            told = True
+        except ValueError as error:
+            refused = refused or error
+            words = field.codec.nothing()
+            if words is None and told and isinstance(content, int | float):
+                words = field.codec.encode(content)
+            if words is None:
+                raise
+            said.append((field, words))
+    if refused is not None and not told:
+        raise refused
+    return said
+
+
 def fields_of(
     profile: Profile, kind: Kind, bank: Bank, exponents: Mapping[Place, int]
 ) -> list[Field]:

@@ -20,6 +20,14 @@ _HYBRID = "hybrid"
 
 
 @dataclass(frozen=True, slots=True)
+class _Wish:
+    """Variants that a device shall have and shall not have."""
+
+    wanted: frozenset[str]
+    without: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of a profile's devices."""
 
@@ -46,21 +54,25 @@ class Kind:
         return tuple(point for point in self.points if point.key == key)
 
 
-def kind_of(profile: Profile, wanted: Collection[str] = ()) -> Kind:
-    """Return the kind of device that has all `wanted` variants.
+def kind_of(
+    profile: Profile, wanted: Collection[str] = (), without: Collection[str] = ()
+) -> Kind:
+    """Return the kind of device that has all `wanted` variants and none of `without`.
 
     What is left open becomes the kind with the most points, except that a profile of
     inverters is no hybrid unless asked. Raises ValueError when there is no such
-    variant or no device has all of them.
+    variant or no such device.
     """
-    for name in wanted:
+    for name in (*wanted, *without):
         if name not in profile.variants:
             known = ", ".join(sorted(profile.variants)) or "none"
             raise ValueError(
                 f"{profile.name} has no variant {name!r}; there are: {known}"
             )
-    words = _best_words(profile, wanted)
+    words = _best_words(profile, _Wish(frozenset(wanted), frozenset(without)))
     holding = variants_of(profile, words)
+    if holding.intersection(without):
+        raise ValueError(f"{profile.name}: every device is {' or '.join(without)}")
     if not holding.issuperset(wanted):
         together = " and ".join(wanted)
         raise ValueError(f"{profile.name}: no device is {together} at the same time")
@@ -77,11 +89,11 @@ def variants_of(profile: Profile, words: dict[Place, int]) -> frozenset[str]:
 
 
 def registers_of(point: Point) -> Iterator[Place]:
-    """Yield every register of a point."""
-    for address in range(point.address, point.end):
-        yield point.function, address
+    """Yield every register of a point; a high word that stands apart comes first."""
     if point.high_word is not None:
         yield point.function, point.high_word
+    for address in range(point.address, point.end):
+        yield point.function, address
 
 
 def _variants_by_register(profile: Profile) -> dict[Place, dict[str, Variant]]:
@@ -91,10 +103,10 @@ def _variants_by_register(profile: Profile) -> dict[Place, dict[str, Variant]]:
     return found
 
 
-def _best_words(profile: Profile, wanted: Collection[str]) -> dict[Place, int]:
+def _best_words(profile: Profile, wish: _Wish) -> dict[Place, int]:
     """Return what the registers that tell variants say on the most sensible kind."""
     choices = {
-        place: _choices(profile, place, variants, wanted)
+        place: _choices(profile, place, variants, wish)
         for place, variants in _variants_by_register(profile).items()
     }
     best = {place: words[0] for place, words in choices.items()}
@@ -102,38 +114,36 @@ def _best_words(profile: Profile, wanted: Collection[str]) -> dict[Place, int]:
         return best
     every = (dict(zip(choices, c, strict=True)) for c in product(*choices.values()))
     clean = [words for words in every if _is_clean(profile, words)]
-    return max(clean or [best], key=lambda words: _merit(profile, words, wanted))
+    return max(clean or [best], key=lambda words: _merit(profile, words, wish))
 
 
 def _choices(
     profile: Profile,
     place: Place,
     variants: dict[str, Variant],
-    wanted: Collection[str],
+    wish: _Wish,
 ) -> list[int]:
     """Return one word for each set of variants that it can tell, the best first."""
     words = sorted(_candidates(profile, place, variants))
-    words.sort(key=lambda word: _word_merit(profile, place, word, wanted), reverse=True)
+    words.sort(key=lambda word: _word_merit(profile, place, word, wish), reverse=True)
     by_variants: dict[frozenset[str], int] = {}
     for word in words:
         by_variants.setdefault(_held(variants, word), word)
     return list(by_variants.values())
 
 
-def _merit(
-    profile: Profile, words: dict[Place, int], wanted: Collection[str]
-) -> list[int]:
-    merits = [_word_merit(profile, place, w, wanted) for place, w in words.items()]
+def _merit(profile: Profile, words: dict[Place, int], wish: _Wish) -> list[int]:
+    merits = [_word_merit(profile, place, w, wish) for place, w in words.items()]
     return [sum(parts) for parts in zip(*merits, strict=True)]
 
 
 def _word_merit(
-    profile: Profile, place: Place, word: int, wanted: Collection[str]
+    profile: Profile, place: Place, word: int, wish: _Wish
 ) -> tuple[int, ...]:
     variants = _variants_by_register(profile)[place]
     held = _held(variants, word)
-    asked = len(held.intersection(wanted))
-    modest = _HYBRID in held and profile.kind == "inverter" and not asked
+    asked = len(held & wish.wanted) - len(held & wish.without)
+    modest = _HYBRID in held and profile.kind == "inverter" and asked <= 0
     points = [p for p in profile.points if held.intersection(p.applies_to)]
     texts = [p.values.get(word, "").lower() for p in _points_at(profile, place)]
     return (

@@ -91,10 +91,9 @@ def add_faults(parser: argparse.ArgumentParser) -> None:
 
 def given_faults(options: argparse.Namespace, default: Faults) -> Faults:
     """Return `default` with the faults that were given; raises ValueError."""
-    given: Mapping[str, object] = {name: getattr(options, name) for name in _NAMES}
-    return changed(
-        default, {n: value for n, value in given.items() if value is not None}
-    )
+    every = {name: getattr(options, name) for name in _NAMES}
+    given = {name: value for name, value in every.items() if value is not None}
+    return changed(default, given)
 
 
 def _flag(name: str) -> str:

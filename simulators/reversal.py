@@ -6,8 +6,6 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from egw.devices.profile import Condition, Function
     from simulators.bank import Bank
     from simulators.fields import Content, Field
@@ -40,28 +38,26 @@ class Reversals:
         """Say the same of all points."""
         self._measured = dict.fromkeys(self._measured, value)
 
-    def hold(self, values: Mapping[str, Content]) -> set[str]:
-        """Hold these values and return the keys that are meant.
+    def hold(self, key: str, value: Content) -> None:
+        """Hold a point at a value; raises ValueError when no register content says it.
 
-        Raises ValueError when no content of the registers says all of them.
+        That depends on the other values held: they share the direction.
         """
-        keys = {field.point.key for field, _ in self._signals}
-        held = {key: _number(key, v) for key, v in values.items() if key in keys}
+        held = self._held | {key: _number(key, value)}
         for group in self._groups.values():
             turned = _direction(group, held)
             for field in group:
-                if field.point.key in held:
-                    _exact(field, held[field.point.key], turned=turned is True)
+                if field.point.key == key:
+                    _exact(field, held[key], turned=turned is True)
         self._held = held
-        return keys
 
     def settle(self) -> None:
         """Write the numbers and the registers that tell their direction."""
         values = self._measured | self._held
         for (function, condition), group in self._groups.items():
+            natives = [_native(f, values.get(f.point.key)) for f in group]
             turned = _direction(group, self._held)
             if turned is None:
-                natives = [_native(f, values.get(f.point.key)) for f in group]
                 turned = min(natives) < 0 and max(natives) <= 0
             for field in group:
                 key = field.point.key
@@ -69,7 +65,8 @@ class Reversals:
                     field.put(_exact(field, self._held[key], turned=turned))
                 else:
                     field.put(_rough(field, values.get(key), turned=turned))
-            self._tell(function, condition, turned=turned)
+            if any(natives):
+                self._tell(function, condition, turned=turned)
 
     def _tell(self, function: Function, condition: Condition, *, turned: bool) -> None:
         word = int.from_bytes(self._bank.read(function, condition.register, 1))

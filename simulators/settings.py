@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from simulators.plant import BATTERY_CAPACITY_WH, BATTERY_MAX_W, MPPT_SHARES
+from simulators.plant import BATTERY_CAPACITY_WH, BATTERY_MAX_W, MPPT_SHARES, NOMINAL_HZ
 
 if TYPE_CHECKING:
     from egw.devices.profile import Point, Profile
@@ -61,6 +61,7 @@ _CONSTANTS: list[tuple[re.Pattern[str], float]] = [
         (r"insulation_resistance_ohm$", 1_000_000),
         (r"battery.*(capacity|rated_energy|full_energy).*_wh$", BATTERY_CAPACITY_WH),
         (r"battery.*capacity.*_ah$", 48),
+        (r"cell_\w*voltage_v$", 3.31),
         (r"cycle_count$", 214),
         (r"time_zone_min$", 60),
         (r"phase_angle_deg$", 6),
@@ -113,6 +114,18 @@ def constant_of(point: Point, profile: Profile, plant: Plant) -> float:
     if point.write is not None:
         return min(max(value, point.write.min), point.write.max)
     return _signed_off(point, profile, value)
+
+
+def nominal_hz(profile: Profile) -> float:
+    """Return the frequency of the grids that a device type is made for."""
+    spans = [
+        span
+        for sign in profile.identification.signs
+        if sign.point == profile.frequency
+        for span in sign.within
+    ]
+    usual = not spans or any(low <= NOMINAL_HZ <= high for low, high in spans)
+    return NOMINAL_HZ if usual else 60.0
 
 
 def _plausible(point: Point, plant: Plant) -> float:

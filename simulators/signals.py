@@ -70,7 +70,7 @@ def signal_of(point: Point, profile: Profile) -> Signal | None:
     if is_setting(point):
         return None
     measured = _by_unit(point)
-    return None if measured is None else _in_range(point, measured)
+    return None if measured is None else _in_range(point, profile, measured)
 
 
 def is_frequency(point: Point) -> bool:
@@ -112,7 +112,7 @@ def _by_unit(point: Point) -> Signal | None:
     if unit == "°C":
         return _battery_c if re.search("battery|bms|cell", key) else _inverter_c
     if unit == "%":
-        return _percent(key)
+        return _percent(key, is_fitted=bool(point.applies_to))
     if unit in _SECONDS and re.search("time", key) and "zone" not in key:
         return _running_time(key, _SECONDS[unit])
     return None
@@ -127,8 +127,8 @@ def _inverter_c(plant: Plant) -> float:
     return plant.temperature_c
 
 
-def _percent(key: str) -> Signal | None:
-    if re.search(r"battery[2-9]", key):
+def _percent(key: str, *, is_fitted: bool) -> Signal | None:
+    if not is_fitted and re.search(r"battery[2-9]", key):
         return _lacking
     if re.search("soc_|capacity_percent", key):
         return lambda plant: plant.battery_soc_percent if plant.hybrid else None
@@ -168,9 +168,9 @@ def _lacking(_: Plant) -> float | None:
 
 def _electrical(point: Point) -> Signal | None:
     key, unit = point.key, point.unit
-    if re.search(r"(^|_)bus_|pole_", key):
+    if re.search(r"(^|_)bus_|pole_|^cell_", key):
         return None
-    circuit = _circuit(key)
+    circuit = _circuit(key, is_fitted=bool(point.applies_to))
     if circuit is None:
         return _lacking
     power_w = circuit.power_w
@@ -212,25 +212,38 @@ def _power(point: Point, power_w: Callable[[Plant], float]) -> Signal:
     return power_w
 
 
-def _in_range(point: Point, signal: Signal) -> Signal:
-    """Turn what an unsigned register cannot say into its magnitude."""
+def _in_range(point: Point, profile: Profile, signal: Signal) -> Signal:
+    """Turn what an unsigned register cannot say into its magnitude.
+
+    Of two registers for the two directions, the other one says nothing.
+    """
     signed = not point.type.startswith(("u", "acc"))
     if signed or point.reversed_when is not None or point.unit not in ("W", "A", "var"):
         return signal
     turn = -1.0 if point.positive in _TURNED else 1.0
+    directions = {p.positive in _TURNED for p in profile.alternatives(point.key)}
 
     def magnitude(plant: Plant) -> float | None:
         value = signal(plant)
-        return None if value is None else turn * abs(value)
+        if value is None or (len(directions) > 1 and turn * value < 0):
+            return None
+        return turn * abs(value)
 
     return magnitude
 
 
-def _circuit(key: str) -> _Circuit | None:
-    """Return the circuit that a key is about; None: the device lacks it."""
+def _circuit(key: str, *, is_fitted: bool) -> _Circuit | None:
+    """Return the circuit that a key is about; None: the device lacks it.
+
+    `is_fitted` says that the kind of device has what not every device has.
+    """
     if match := re.match(r"(mppt|string|pv)(\d+)_", key):
         number = int(match[2])
         return _tracker(number - 1) if match[1] != "string" else _string(number)
+    if is_fitted and re.match(r"battery2_", key):
+        return _Circuit(
+            lambda _: 0.0, lambda plant: plant.battery_voltage_v, alternating=False
+        )
     if re.match(r"battery[2-9]_|meter[2-9]_|generator_|external_pv", key):
         return None
     if re.match(r"(pv|dc)_", key):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from typing import TYPE_CHECKING
 
 from simulators.codec import encode_text
@@ -88,8 +89,11 @@ def _alike(pattern: str, text: str) -> str:
     literals = re.sub(r"\(\?\w+\)|[\^$]", "", pattern).split("|")
     tried = [re.sub(r"[()\\]", "", literal) for literal in literals]
     tried += [literal + text for literal in tuple(tried)]
-    tried += [digits.rjust(width, "1") for width in range(1, 33)]
-    tried += [letter + digits.rjust(9, "1") for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
+    tried += [
+        letter + digits.rjust(width, "1")
+        for width in range(1, 33)
+        for letter in ("", *string.ascii_uppercase)
+    ]
     for candidate in tried:
         if candidate.isprintable() and re.search(pattern, candidate):
             return candidate
