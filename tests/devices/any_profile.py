@@ -28,19 +28,26 @@ NUMERIC = sorted(WORDS_OF_TYPE)
 SMALL = ["u16", "i16", "u32", "i32", "acc32"]
 KEYS = {"number": [f"n{i}_w" for i in range(6)], "part": ["p0_w", "p1_w", "p2_w"]}
 ORDERS = st.sampled_from([None, "big", "little"])
-ODD_WORDS = (0, 1, 2, 3, 10, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF)
+CHUNKS = (
+    *((word,) for word in (0, 1, 2, 3, 10, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF)),
+    *((0, 0), (0x8000, 0), (0, 0x8000), (0xFFFF, 0xFFFF), (0x7FFF, 0xFFFF)),
+    (0,) * 4,
+    (0x8000, 0, 0, 0),
+)
+"""Words that say more than others: zero, flags, variants, "no value"."""
 
 
 def content(seed: int) -> Registers:
-    """Return what a device holds; half of it are the words that mean something."""
+    """Return what a device holds: words that mean something among any others."""
     chance = random.Random(seed)
-    return {
-        (table, address): chance.choice(
-            [*ODD_WORDS, *chance.choices(range(65536), k=9)]
-        )
-        for table in ("holding", "input")
-        for address in range(LAST + 1)
-    }
+    held: Registers = {}
+    for table in ("holding", "input"):
+        words: list[int] = []
+        while len(words) <= LAST:
+            anything = (chance.randrange(65536),)
+            words += chance.choice((anything, chance.choice(CHUNKS)))
+        held |= {(table, n): words[n] for n in range(LAST + 1)}
+    return held
 
 
 @st.composite

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from egw.devices.plan import HarvestPlan
 from egw.devices.profile import Profile, RegisterRange
 from egw.devices.transport import NO_SUCH_REGISTERS, DeviceError, Refused
 
-TABLES = {3: "holding", 4: "input"}
+EXCEPTION_SIZE = 9
 SEEDS = st.integers(0, 2**32)
 TIMEOUT_S = 0.03
 PATIENT_S = 5.0
@@ -54,6 +55,16 @@ def test_every_value_is_what_the_answered_registers_say(
     check(profile, [block_of(part, held) for part in answered], held)
 
 
+@dataclass
+class Asked:
+    """A request to a device, and its only proper reply."""
+
+    request: bytes
+    part: RegisterRange
+    block: Block
+    proper: bytes
+
+
 class FaultyDevice:
     """Answers with what it holds now, except where a fault is due."""
 
@@ -61,12 +72,14 @@ class FaultyDevice:
         self.held: Registers = {}
         self.answered: list[Block] = []
         """What it answered properly since it holds this."""
-        self._server = server
+        self.refused: list[RegisterRange] = []
+        """What it refused properly since it holds this."""
+        self.push = server.push
         self._faults = deque(faults)
         self._earlier: list[bytes] = []
 
     def holds(self, held: Registers) -> None:
-        self.held, self.answered = held, []
+        self.held, self.answered, self.refused = held, [], []
 
     def answer(self, request: bytes) -> bytes | None:
         part = RegisterRange(
@@ -77,70 +90,74 @@ class FaultyDevice:
         block = block_of(part, self.held)
         proper = reply_to(request, bytes([len(block.data)]) + block.data)
         fault = self._faults.popleft() if self._faults else "none"
-        self._earlier.append(proper)
-        return FAULTS[fault](self, request, proper, block)
+        reply = FAULTS[fault](self, Asked(request, part, block, proper))
+        was_refused = reply is not None and len(reply) == EXCEPTION_SIZE
+        self._earlier.append(reply if reply and was_refused else proper)
+        return reply
 
-    def properly(self, proper: bytes, block: Block) -> bytes:
-        self.answered.append(block)
-        return proper
+    def properly(self, asked: Asked) -> bytes:
+        self.answered.append(asked.block)
+        return asked.proper
 
-    def push(self, frame: bytes) -> None:
-        self._server.push(frame)
+    def refusing(self, asked: Asked, code: int) -> bytes:
+        self.refused.append(asked.part)
+        return exception(code)(asked.request) or b""
 
-    def late(self, request: bytes) -> bytes:
-        """Return the reply to a request before, of the same size if there was one."""
-        size = 9 + 2 * int.from_bytes(request[10:12])
-        earlier = self._earlier[:-1]
-        return next(
-            (r for r in reversed(earlier) if len(r) == size), b"".join(earlier[-1:])
-        )
+    def late(self, asked: Asked) -> bytes:
+        """Return what it said, or would have said, to some request before.
 
-
-def late_and_proper(
-    device: FaultyDevice, request: bytes, proper: bytes, block: Block
-) -> bytes:
-    device.push(device.late(request))
-    return device.properly(proper, block)
+        One that could be mistaken for the present reply, if there was one.
+        """
+        sizes = (len(asked.proper), EXCEPTION_SIZE)
+        similar = [reply for reply in self._earlier if len(reply) in sizes]
+        return b"".join((similar or self._earlier)[-1:])
 
 
-def doubled(device: FaultyDevice, _: bytes, proper: bytes, block: Block) -> bytes:
-    device.push(device.properly(proper, block))
-    return proper
+def late_and_proper(device: FaultyDevice, asked: Asked) -> bytes:
+    device.push(device.late(asked))
+    return device.properly(asked)
 
 
-def cut_off(device: FaultyDevice, _: bytes, proper: bytes, __: Block) -> None:
-    device.push(proper[:-3])
+def doubled(device: FaultyDevice, asked: Asked) -> bytes:
+    device.push(device.properly(asked))
+    return asked.proper
 
 
-def shorter(_: FaultyDevice, request: bytes, __: bytes, block: Block) -> bytes:
-    data = block.data[2:]
-    return reply_to(request, bytes([len(data)]) + data)
+def cut_off(device: FaultyDevice, asked: Asked) -> None:
+    device.push(asked.proper[:-3])
 
 
-Fault = Callable[[FaultyDevice, bytes, bytes, Block], bytes | None]
+def shorter(_: FaultyDevice, asked: Asked) -> bytes:
+    data = asked.block.data[2:]
+    return reply_to(asked.request, bytes([len(data)]) + data)
 
-FAULTS: dict[str, Fault] = {
-    "none": lambda device, _, proper, block: device.properly(proper, block),
-    "illegal address": lambda _, request, *__: exception(2)(request),
-    "busy": lambda _, request, *__: exception(6)(request),
-    "broken": lambda _, request, *__: exception(4)(request),
-    "silence": lambda *_: b"",
-    "hang-up": lambda *_: None,
-    "cut off, silent": lambda _, __, proper, ___: proper[:-3],
+
+FAULTS: dict[str, Callable[[FaultyDevice, Asked], bytes | None]] = {
+    "none": FaultyDevice.properly,
+    "illegal address": lambda device, asked: device.refusing(asked, 2),
+    "busy": lambda device, asked: device.refusing(asked, 6),
+    "broken": lambda device, asked: device.refusing(asked, 4),
+    "silence": lambda _, __: b"",
+    "hang-up": lambda _, __: None,
+    "cut off, silent": lambda _, asked: asked.proper[:-3],
     "cut off, hung up": cut_off,
     "one register less": shorter,
-    "a byte more": lambda _, __, proper, ___: proper + b"\0",
-    "garbage": lambda _, __, proper, ___: proper[::-1],
-    "other unit": lambda _, __, proper, ___: proper[:6] + b"\x77" + proper[7:],
-    "other function": lambda _, __, proper, ___: proper[:7] + b"\x06" + proper[8:],
-    "other protocol": lambda _, __, proper, ___: proper[:2] + b"\1\1" + proper[4:],
-    "late reply instead": lambda device, request, *_: device.late(request),
+    "a byte more": lambda _, asked: asked.proper + b"\0",
+    "garbage": lambda _, asked: asked.proper[::-1],
+    "other unit": lambda _, asked: altered(asked.proper, 6, b"\x77"),
+    "other function": lambda _, asked: altered(asked.proper, 7, b"\x06"),
+    "other protocol": lambda _, asked: altered(asked.proper, 2, b"\1\1"),
+    "late reply instead": FaultyDevice.late,
     "late reply before": late_and_proper,
     "doubled": doubled,
-    "doubled at once": lambda device, _, proper, block: (
-        2 * device.properly(proper, block)
-    ),
+    "doubled at once": lambda device, asked: 2 * device.properly(asked),
 }
+
+
+def altered(frame: bytes, place: int, part: bytes) -> bytes:
+    return frame[:place] + part + frame[place + len(part) :]
+
+
 SLOW = ("silence", "cut off, silent")
 """Cost a timeout each."""
 
@@ -163,7 +180,9 @@ def connection(
     )
 
 
-def cycle(plan: HarvestPlan, transport: ModbusTcp, now_s: float) -> list[Block]:
+def cycle(
+    plan: HarvestPlan, transport: ModbusTcp, device: FaultyDevice, now_s: float
+) -> list[Block]:
     """Read what is due, as the gateway does."""
     blocks: list[Block] = []
     due = deque(plan.due(now_s))
@@ -174,6 +193,7 @@ def cycle(plan: HarvestPlan, transport: ModbusTcp, now_s: float) -> list[Block]:
             blocks.append(transport.read(part))
             plan.answered(part)
         except Refused as refusal:
+            assert part in device.refused
             if refusal.exception_code in NO_SUCH_REGISTERS:
                 due.extendleft(reversed(plan.refused(part, now_s)))
             else:
@@ -208,7 +228,7 @@ def test_no_fault_makes_a_wrong_value_or_one_that_was_not_answered_in_the_cycle(
         for number, seed in enumerate(seeds):
             device.holds(content(seed))
 
-            blocks = cycle(plan, transport, now_s=float(number))
+            blocks = cycle(plan, transport, device, now_s=float(number))
 
             assert all(block in device.answered for block in blocks)
             check(profile, blocks, device.held)
@@ -225,8 +245,9 @@ def test_without_a_fault_everything_is_read(
     device.holds(content(seed))
     server.answer = device.answer
     transport = connection(server, profile, timeout_s=PATIENT_S)
+    plan = HarvestPlan.for_profile(profile, full=True)
     try:
-        blocks = cycle(HarvestPlan.for_profile(profile, full=True), transport, 0.0)
+        blocks = cycle(plan, transport, device, now_s=0.0)
     finally:
         transport.close()
 
