@@ -83,7 +83,6 @@ def _add_inverter(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-dir",
         type=Path,
-        default=Path(),
         metavar="DIR",
         help="with device types of your own in DIR/profiles",
     )
@@ -210,7 +209,8 @@ def _registers(
         recording = load_recording(options.replay)
         profile = find_profile(recording.profile)
         return ReplayedDevice(recording, loop=options.loop), profile
-    profile = find_profile(options.profile, options.data_dir / "profiles")
+    own = options.data_dir and options.data_dir / "profiles"
+    profile = find_profile(options.profile, own)
     device = simulated(
         profile,
         Grid(),

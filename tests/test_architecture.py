@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "egw.config_docs": CONFIG,
     "egw.config_keys": CONFIG,
     "egw.config_values": CONFIG,
+    "egw.devices_docs": ("egw.devices",),
     "simulators": ("egw.devices",),
 }
 """What each part may import of egw besides itself; a part not listed may import all.
