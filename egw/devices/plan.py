@@ -6,7 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from egw.devices.merging import Request, Whole, halves, joined, merge, span_of, unmerged
+from egw.devices.merging import (
+    Request,
+    Whole,
+    halves,
+    joined,
+    merge,
+    overlap,
+    span_of,
+    unmerged,
+)
 from egw.devices.profile import Profile, RegisterRange
 
 REFUSED_REST_S = 300.0
@@ -22,6 +31,8 @@ BUSY_LIMIT = 3
 
 BISECTION_REQUESTS = 24
 """Requests in one cycle to find out what of one block is refused."""
+
+_NO_LIMIT = 65_537
 
 RETRIES = 4
 """Refused parts that are asked again in one cycle, so that it stays short."""
@@ -62,10 +73,11 @@ class HarvestPlan:
             ranges, longest=max_registers, bridge=bridge_registers, whole=self._whole
         )
         self._parts = {r.block: _Part(r, origin=r.block) for r in requests}
+        self._planned = len(self._parts)
         self._spent: dict[RegisterRange, int] = {}
         """Requests that went into bisecting each planned block in this cycle."""
         self._refused_until_s: dict[RegisterRange, float] = {}
-        """What not to ask as one block before that time."""
+        """What was refused as one block, and until when that counts."""
 
     @classmethod
     def for_profile(
@@ -91,7 +103,7 @@ class HarvestPlan:
     def due(self, now_s: float) -> tuple[RegisterRange, ...]:
         """Return the blocks to read in a cycle that begins now, in order."""
         self._spent.clear()
-        if self._refused_until_s:
+        if len(self._parts) > self._planned:
             self._join(now_s)
         blocks, retries = [], 0
         for block, part in self._parts.items():
@@ -156,36 +168,42 @@ class HarvestPlan:
     def _join(self, now_s: float) -> None:
         """Ask parts of one block together again that were answered apart.
 
-        Except those that were refused together: perhaps they are too many for one
-        request. As that may also have been a passing mood, it is tried now and then.
+        What was refused though all of it was answered in parts was perhaps too much
+        for one request, or the device was in a mood: so many are tried later.
         """
         self._refused_until_s = {
             block: until_s
             for block, until_s in self._refused_until_s.items()
             if until_s > now_s
         }
+        bad = [part.request.block for part in self._parts.values() if part.refused]
+        too_long = min(
+            (
+                refused.count
+                for refused in self._refused_until_s
+                if not any(overlap(refused, block) for block in bad)
+            ),
+            default=_NO_LIMIT,
+        )
         parts: list[_Part] = []
         for part in self._parts.values():
-            if parts and self._may_join(parts[-1], part):
+            if parts and _may_join(parts[-1], part, too_long):
                 request = joined(parts[-1].request, part.request)
                 parts[-1] = _Part(request, origin=part.origin, answered=True)
             else:
                 parts.append(part)
         self._parts = {part.request.block: part for part in parts}
 
-    def _may_join(self, one: _Part, other: _Part) -> bool:
-        first, last = one.request.block, other.request.block
-        return (
-            one.origin == other.origin
-            and one.answered
-            and other.answered
-            and first.end == last.address
-            and not any(
-                first.address <= refused.address and refused.end <= last.end
-                for refused in self._refused_until_s
-                if refused.function == first.function
-            )
-        )
+
+def _may_join(one: _Part, other: _Part, too_long: int) -> bool:
+    first, last = one.request.block, other.request.block
+    return (
+        one.origin == other.origin
+        and one.answered
+        and other.answered
+        and first.end == last.address
+        and first.count + last.count < too_long
+    )
 
 
 def requests_before_merging(
