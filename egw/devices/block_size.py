@@ -7,8 +7,11 @@ from egw.devices.profile import RegisterRange
 SUSPICIOUS_FAILURES = 3
 """Failures of large reads, none of that size answered, before a search."""
 
+CERTAIN_FAILURES = 4
+"""Failures of the size that gave rise to a search, before it counts as too large."""
+
 TRIES = 2
-"""Failures of one size before it counts as too large."""
+"""Failures of any other size."""
 
 CLOSE_ENOUGH = 8
 """The search ends within one part in so many of the right size."""
@@ -122,7 +125,8 @@ class _Search:
             self.is_over = self._line_failures >= SUSPICIOUS_FAILURES
             return
         self._line_failures = 0
-        if self._failures >= TRIES:
+        is_first = self._size == self._block.count
+        if self._failures >= (CERTAIN_FAILURES if is_first else TRIES):
             self._bad = self._size
             self._next_size()
 
