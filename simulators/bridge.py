@@ -14,21 +14,16 @@ if TYPE_CHECKING:
 
 _GARBAGE_BYTES = 12
 _TRAILING_BYTES = 4
-_HEAD_BYTES = 7
-"""Of the MBAP header; the function code comes after it."""
 
 
 class Bridge:
     """What is between the wire and one device; it outlives connections."""
 
     def __init__(self) -> None:
+        self.previous = b""
+        """The last proper reply."""
         self._count = 0
-        self._previous = b""
         self._late: list[bytes] = []
-
-    def note(self, frame: bytes) -> None:
-        """Remember the last proper reply."""
-        self._previous = frame
 
     def send(self, faults: Faults, frame: bytes, request: bytes) -> list[bytes]:
         """Return what is sent, in order, instead of a proper reply to a request PDU.
@@ -37,7 +32,7 @@ class Bridge:
         """
         due, self._late = self._late, []
         sent = self._distorted(faults, self._renumbered(faults, frame), request)
-        self._previous = frame
+        self.previous = frame
         if happens(faults.late):
             self._late = [sent]
             return due
@@ -51,10 +46,10 @@ class Bridge:
         return number.to_bytes(2, "big") + frame[2:]
 
     def _distorted(self, faults: Faults, frame: bytes, request: bytes) -> bytes:
-        if happens(faults.previous_reply) and self._previous:
-            return self._previous
-        if happens(faults.previous_data) and self._previous:
-            return frame[:2] + self._previous[2:]
+        if happens(faults.previous_reply) and self.previous:
+            return self.previous
+        if happens(faults.previous_data) and self.previous:
+            return frame[:2] + self.previous[2:]
         if happens(faults.garbage):
             return os.urandom(_GARBAGE_BYTES)
         cut = faults.oversize == "truncate" and faults.is_oversized(request)

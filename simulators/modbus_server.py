@@ -204,7 +204,7 @@ class ModbusConnection(asyncio.Protocol):
             server.counters.foreign_unit += 1
         elif server.faults is HEALTHY and not self._waiting:
             frame = self._frame(transaction, unit, answer(pdu, server.registers))
-            server.bridge.note(frame)
+            server.bridge.previous = frame
             self._send(frame)
         else:
             self._request_with_faults(server.faults, transaction, unit, pdu)

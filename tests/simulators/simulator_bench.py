@@ -14,6 +14,7 @@ from simulators.backend import Backend
 from simulators.device import SimulatedDevice
 from simulators.faults import changed
 from simulators.journal import Journal
+from simulators.kind import kind_of
 from simulators.modbus_server import ModbusServer
 from simulators.plant import Grid, Plant
 
@@ -109,5 +110,6 @@ class RunningDevice:
 
 def simulated(profile_name: str) -> SimulatedDevice:
     profile = find_profile(profile_name)
-    plant = Plant(hybrid=profile.kind == "hybrid", seed=1)
-    return SimulatedDevice(profile, plant, Grid(seed=1), serial="SIM0000001")
+    kind = kind_of(profile)
+    plant = Plant(hybrid=kind.has_battery, phases=kind.phases, seed=1)
+    return SimulatedDevice(profile, plant, Grid(seed=1), serial="SIM0000001", kind=kind)

@@ -82,6 +82,22 @@ def test_a_register_is_held_at_a_value(console: Console) -> None:
     assert console.device.master().read(3, 32085, 1) == (4_700,)
 
 
+def test_a_point_is_held_at_a_value_and_let_go(console: Console) -> None:
+    point = {"device": "roof-1", "key": "grid_frequency_hz", "value": 47.12}
+    master = console.device.master()
+
+    held = console.ask({"set_point": point})
+    told = master.read(3, 32085, 1)
+    absent = console.ask({"set_point": {**point, "value": None}})
+    nothing = master.read(3, 32085, 1)
+    freed = console.ask({"free_points": "roof-1"})
+
+    assert [held, absent, freed] == [{"ok": True}] * 3
+    assert told == (4_712,)
+    assert nothing == (0xFFFF,)
+    assert 4_900 < master.read(3, 32085, 1)[0] < 5_100
+
+
 @pytest.mark.parametrize(
     ("line", "named"),
     [
@@ -96,6 +112,15 @@ def test_a_register_is_held_at_a_value(console: Console) -> None:
             b'{"set_register": {"device": "roof-1", "function": "input",'
             b' "address": 1, "value": 1}}',
             "no such register",
+        ),
+        (
+            b'{"set_point": {"device": "roof-1", "key": "flux_w", "value": 1}}',
+            "no point 'flux_w'",
+        ),
+        (
+            b'{"set_point": {"device": "roof-1", "key": "grid_frequency_hz",'
+            b' "value": 1000}}',
+            "does not fit",
         ),
     ],
 )

@@ -61,7 +61,8 @@ class Bench:
     def step(self, key: str) -> float:
         """Return how finely a point tells its value."""
         scales = [point.scale for point in self.kind.alternatives(key)]
-        return max(1.0 if isinstance(s, ScaleRegister) else abs(s) for s in scales)
+        steps = [1.0 if isinstance(s, ScaleRegister) else abs(s) for s in scales]
+        return max(steps, default=1.0)
 
     def _read(self, part: RegisterRange) -> Block:
         data = self.device.read(part.function, part.address, part.count)
