@@ -130,7 +130,7 @@ def _read(target: Target) -> _Found:
         manners=profile.manners,
     )
     place = f"{target.host}:{port}"
-    progress = _Progress(place)
+    progress = Progress(place)
     try:
         unit = _answering_unit(device, profile, target)
         identified = _identified(device, profile)
@@ -273,7 +273,7 @@ def _view(found: _Found) -> Parts:
     ]
 
 
-class _Progress:
+class Progress:
     """One line on standard error, when that is a terminal and it takes long."""
 
     def __init__(

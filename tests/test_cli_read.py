@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
+import sys
 import threading
 from functools import partial
 from pathlib import Path
@@ -18,6 +20,7 @@ from egw.devices.loader import builtin_profiles, find_profile
 from egw.devices.missing import Expected
 from egw.devices.modbus_tcp import ModbusTcp
 from egw.main import main
+from egw.testing import Clock
 from simulators.faults import Faults, Refusal
 
 
@@ -272,6 +275,42 @@ def test_wrong_use_is_told(
 
     assert ended.value.code == 2
     assert expected in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_shown_on_a_terminal_when_it_takes_long_and_taken_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, terminal = Clock(), Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    progress = cli_read.Progress("10.0.0.1:502", monotonic=clock.monotonic)
+
+    progress.show(1, 9)
+    at_once = terminal.getvalue()
+    clock.advance(1.5)
+    progress.show(2, 9)
+    later = terminal.getvalue()
+    progress.clear()
+
+    assert at_once == ""
+    assert later.endswith("reading 10.0.0.1:502: 2 of 9 requests")
+    assert terminal.getvalue() == later + "\r\x1b[K"
+
+
+def test_progress_is_not_shown_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, file = Clock(), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", file)
+    progress = cli_read.Progress("10.0.0.1:502", monotonic=clock.monotonic)
+
+    clock.advance(9)
+    progress.show(2, 9)
+    progress.clear()
+
+    assert file.getvalue() == ""
 
 
 def test_nothing_stays_open_or_running(capsys: pytest.CaptureFixture[str]) -> None:
