@@ -22,11 +22,16 @@ from egw.devices.profile import (
 LAST = 59
 """Registers 0 to 59 are all that such a device has in each table."""
 
+EVERYTHING = [
+    RegisterRange(function="holding", address=0, count=LAST + 1),
+    RegisterRange(function="input", address=0, count=LAST + 1),
+]
 TABLES = st.sampled_from(["holding", "input"])
 ADDRESSES = st.integers(0, LAST)
 NUMERIC = sorted(WORDS_OF_TYPE)
 SMALL = ["u16", "i16", "u32", "i32", "acc32"]
 KEYS = {"number": [f"n{i}_w" for i in range(6)], "part": ["p0_w", "p1_w", "p2_w"]}
+SUMS = st.sampled_from(["s_w", "t_w", "n0_w"])
 ORDERS = st.sampled_from([None, "big", "little"])
 CHUNKS = (
     *((word,) for word in (0, 1, 2, 3, 10, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF)),
@@ -54,7 +59,7 @@ def content(seed: int) -> Registers:
 def profiles(draw: st.DrawFn) -> Profile:
     names = draw(st.lists(st.sampled_from(["big", "old", "rare"]), unique=True))
     variants = {name: draw(variant()) for name in names}
-    numbers = draw(st.lists(numeric(NUMERIC, KEYS["number"], names), max_size=8))
+    numbers = draw(st.lists(numeric(NUMERIC, KEYS["number"], names), max_size=12))
     parts = [
         draw(numeric(SMALL, [key], names, fixed=True))
         for key in KEYS["part"]
@@ -63,9 +68,9 @@ def profiles(draw: st.DrawFn) -> Profile:
     others = draw(st.lists(st.one_of(texts(), flags(), states()), max_size=4))
     sums = [
         derived(key, **draw(computations()))
-        for key in draw(st.lists(st.sampled_from(["s_w", "n0_w"]), unique=True))
+        for key in draw(st.lists(SUMS, min_size=1, unique=True))
     ]
-    ranges = tuple(draw(st.lists(register_ranges(), min_size=1, max_size=4)))
+    ranges = tuple(draw(range_lists(min_size=1)))
     return profile(
         *draw(st.permutations([*numbers, *parts, *others])),
         frequency="p0_w",
@@ -196,11 +201,14 @@ def computations() -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+def range_lists(*, min_size: int = 0) -> st.SearchStrategy[list[RegisterRange]]:
+    """Return any ranges, and in half of the cases all that there is."""
+    some = st.lists(register_ranges(), min_size=min_size, max_size=4)
+    return st.one_of(st.just(EVERYTHING), some)
+
+
 @st.composite
 def register_ranges(draw: st.DrawFn) -> RegisterRange:
     first = draw(ADDRESSES)
-    return RegisterRange(
-        function=draw(TABLES),
-        address=first,
-        count=draw(st.integers(1, LAST + 1 - first)),
-    )
+    count = draw(st.integers(1, LAST + 1 - first))
+    return RegisterRange(function=draw(TABLES), address=first, count=count)

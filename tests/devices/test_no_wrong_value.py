@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from any_profile import content, profiles, register_ranges
+from any_profile import content, profiles, range_lists
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_decoder import NaiveDecoder, Registers
@@ -45,8 +45,8 @@ def check(profile: Profile, blocks: list[Block], held: Registers) -> None:
     assert "-0.0" not in map(repr, values.values())
 
 
-@settings(max_examples=250, deadline=None)
-@given(profiles(), st.lists(register_ranges(), max_size=5), SEEDS)
+@settings(max_examples=300, deadline=None)
+@given(profiles(), range_lists(), SEEDS)
 def test_every_value_is_what_the_answered_registers_say(
     profile: Profile, answered: list[RegisterRange], seed: int
 ) -> None:
