@@ -20,6 +20,8 @@ class ScriptedServer:
         self.answer: Answer = registers
         self.requests: list[bytes] = []
         self.accepted = 0
+        self.endings: list[str] = []
+        """How each connection ended: `closed` or `reset` by the client."""
         self._changed = threading.Condition()
         self._open: socket.socket | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -44,6 +46,11 @@ class ScriptedServer:
         assert self._open is not None
         self._open.sendall(frame)
 
+    def hang_up(self) -> None:
+        """Close the connection that is open."""
+        assert self._open is not None
+        self._open.shutdown(socket.SHUT_RDWR)
+
     def _serve(self) -> None:
         while True:
             try:
@@ -64,12 +71,19 @@ class ScriptedServer:
                 if reply is None:
                     return
                 connection.sendall(reply)
+            self._note(ending="closed")
+        except ConnectionResetError:
+            self._note(ending="reset")
         except OSError:
             return
 
-    def _note(self, *, accepted: int = 0, request: bytes = b"") -> None:
+    def _note(
+        self, *, accepted: int = 0, request: bytes = b"", ending: str = ""
+    ) -> None:
         with self._changed:
             self.accepted += accepted
+            if ending:
+                self.endings.append(ending)
             if request:
                 self.requests.append(request)
             self._changed.notify_all()

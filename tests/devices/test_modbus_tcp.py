@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import select
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -327,14 +330,230 @@ def test_what_is_not_the_reply_is_garbage_at_once_and_closes_the_connection(
     assert not device.connected
 
 
+def arrived(device: ModbusTcp) -> None:
+    """Wait until bytes that nobody asked for are in the device's socket."""
+    connection = device._client.socket
+    assert connection is not None
+    assert select.select([connection], [], [], LONG_TIMEOUT_S)[0]
+
+
 def test_a_reply_that_nobody_asked_for_spoils_the_next_read(
     server: ScriptedServer, device: ModbusTcp
 ) -> None:
     device.read(BLOCK)
     server.push(registers(server.requests[0]))
+    arrived(device)
+
+    with pytest.raises(Garbage, match="a reply came that nobody waited for"):
+        device.read(BLOCK)
+
+    assert not device.connected
+    assert len(server.requests) == 1
+
+
+def test_a_device_that_hung_up_in_a_pause_is_no_connection(
+    server: ScriptedServer, device: ModbusTcp
+) -> None:
+    server.answer = lambda _: None
+    with pytest.raises(NoConnection):
+        device.read(BLOCK)
+    device.connect()
+    server.wait_for(lambda: server.accepted == 2)
+    server.hang_up()
+    arrived(device)
+
+    with pytest.raises(NoConnection, match="the connection broke"):
+        device.read(BLOCK)
+
+    assert len(server.requests) == 1
+
+
+def test_the_unit_can_be_changed_between_two_requests(
+    server: ScriptedServer, device: ModbusTcp
+) -> None:
+    device.unit = 71
+    device.read(BLOCK)
+
+    assert server.requests[0][6] == 71
+
+
+BRIDGE = Manners(echoes_transaction_id=False)
+
+
+def own_transaction(request: bytes) -> bytes:
+    return b"\x12\x34" + registers(request)[2:]
+
+
+@pytest.mark.parametrize("answer", [own_transaction, no_transaction, registers])
+def test_a_bridge_may_answer_with_a_transaction_id_of_its_own(
+    server: ScriptedServer, answer: Answer
+) -> None:
+    device = transport_to(server, timeout_s=LONG_TIMEOUT_S, manners=BRIDGE)
+    device.connect()
+    server.answer = answer
+
+    assert device.read(BLOCK).words == (100, 101, 102)
+    device.write(5, (1, 2))
+    server.answer = lambda request: own_transaction_of(exception(2), request)
+    with pytest.raises(Refused):
+        device.read(BLOCK)
+    device.close()
+
+
+def own_transaction_of(answer: Answer, request: bytes) -> bytes:
+    return b"\x12\x34" + (answer(request) or b"")[2:]
+
+
+def test_a_reply_of_a_bridge_may_come_byte_by_byte(server: ScriptedServer) -> None:
+    device = transport_to(server, timeout_s=LONG_TIMEOUT_S, manners=BRIDGE)
+    device.connect()
+
+    def dribble(request: bytes) -> bytes:
+        for byte in own_transaction(request):
+            server.push(bytes([byte]))
+        return b""
+
+    server.answer = dribble
+
+    assert device.read(BLOCK).words == (100, 101, 102)
+    device.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        another_protocol,
+        another_unit,
+        another_function,
+        fewer_registers,
+        more_registers,
+        wrong_byte_count,
+        two_replies,
+        exception_of_another_function,
+        web_page,
+    ],
+)
+def test_everything_else_in_a_bridges_reply_is_compared(
+    server: ScriptedServer, answer: Answer
+) -> None:
+    device = transport_to(server, timeout_s=LONG_TIMEOUT_S, manners=BRIDGE)
+    device.connect()
+    server.answer = answer
 
     with pytest.raises(Garbage):
         device.read(BLOCK)
+
+    assert not device.connected
+
+
+def test_a_bridges_late_reply_that_waits_in_the_socket_is_not_taken(
+    server: ScriptedServer,
+) -> None:
+    device = transport_to(server, timeout_s=LONG_TIMEOUT_S, manners=BRIDGE)
+    device.connect()
+    device.read(BLOCK)
+    server.push(registers(server.requests[0]))
+    arrived(device)
+
+    with pytest.raises(Garbage):
+        device.read(RegisterRange(function="holding", address=500, count=3))
+
+    assert not device.connected
+
+
+def test_after_a_timeout_a_bridges_late_reply_is_awaited_and_dropped(
+    server: ScriptedServer,
+) -> None:
+    pauses_s: list[float] = []
+
+    def the_late_reply_comes(pause_s: float) -> None:
+        pauses_s.append(pause_s)
+        server.wait_for(lambda: server.accepted == 2)
+        server.push(registers(server.requests[0]))
+        arrived(device)
+
+    device = ModbusTcp(
+        "127.0.0.1",
+        server.port,
+        unit=7,
+        timeout_s=SHORT_TIMEOUT_S,
+        manners=BRIDGE,
+        sleep=the_late_reply_comes,
+    )
+    server.answer = lambda _: b""
+    device.connect()
+    with pytest.raises(NoAnswer):
+        device.read(BLOCK)
+    server.answer = own_transaction
+
+    device.connect()
+    block = device.read(RegisterRange(function="holding", address=500, count=3))
+
+    assert block.words == (500, 501, 502)
+    assert pauses_s == [SHORT_TIMEOUT_S]
+    device.close()
+    device.connect()
+    assert pauses_s == [SHORT_TIMEOUT_S]
+    device.close()
+
+
+def test_a_device_that_echoes_transaction_ids_is_asked_at_once_after_a_timeout(
+    server: ScriptedServer,
+) -> None:
+    device = ModbusTcp(
+        "127.0.0.1",
+        server.port,
+        unit=7,
+        timeout_s=SHORT_TIMEOUT_S,
+        manners=Manners(),
+        sleep=lambda _: pytest.fail("slept"),
+    )
+    server.answer = lambda _: b""
+    device.connect()
+    with pytest.raises(NoAnswer):
+        device.read(BLOCK)
+
+    device.connect()
+    device.close()
+
+
+@pytest.mark.parametrize(("single", "ending"), [(True, "reset"), (False, "closed")])
+def test_the_only_place_of_a_device_is_freed_by_a_reset(
+    single: bool, ending: str, server: ScriptedServer
+) -> None:
+    manners = Manners(single_connection=single)
+    device = transport_to(server, timeout_s=LONG_TIMEOUT_S, manners=manners)
+    device.connect()
+    device.read(BLOCK)
+
+    device.close()
+
+    server.wait_for(lambda: server.endings == [ending])
+
+
+CONNECTED = """
+import sys, time
+from egw.devices.modbus_tcp import ModbusTcp
+from egw.devices.profile import Manners
+manners = Manners(single_connection=True)
+port = int(sys.argv[1])
+device = ModbusTcp("127.0.0.1", port, unit=7, timeout_s=9, manners=manners)
+device.connect()
+print("connected", flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_only_place_of_a_device_is_free_when_its_user_is_killed(
+    server: ScriptedServer,
+) -> None:
+    command = [sys.executable, "-c", CONNECTED, str(server.port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as user:
+        assert user.stdout is not None
+        assert user.stdout.readline() == b"connected\n"
+        user.kill()
+
+    server.wait_for(lambda: server.endings == ["reset"])
 
 
 def test_a_confirmation_of_another_write_is_garbage(
