@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from egw.actors.inverter import InverterActor
 from egw.actors.settings import DeviceSettings
 from egw.devices.blocks import Block
-from egw.devices.transport import DeviceError, NoConnection, Refused
+from egw.devices.transport import DeviceError, NoAnswer, NoConnection, Refused
 from egw.messages import (
     API,
     GATEWAY,
@@ -70,13 +70,23 @@ class ScriptedDevice:
         self.words: dict[int, int] = {10: 0x534E, 11: 0x3137, 50: 5001}
         self.trouble: dict[int, DeviceError] = {}
         """By a request's first address: how each such request fails."""
+        self.largest = 125
+        """Reads of more registers are not answered."""
+        self.answers_to: tuple[int, ...] = tuple(range(256))
+        """Unit ids; others are silent."""
+        self.settles_s = 0.0
+        """For so long after a write the old words are told."""
         self.connects: list[float] = []
         """When a connection was tried."""
         self.asked: list[int] = []
         """First addresses of the requests."""
         self.written: list[tuple[int, tuple[int, ...]]] = []
+        self._written: dict[int, int] = {}
+        self._settled_at_s = 0.0
 
     def connect(self) -> None:
+        if self.connected:
+            return
         self.connects.append(self.clock.monotonic())
         if self.off:
             raise NoConnection("cannot connect to 10.0.0.5:502")
@@ -87,6 +97,10 @@ class ScriptedDevice:
 
     def read(self, registers: RegisterRange) -> Block:
         self._request(registers.address)
+        if registers.count > self.largest:
+            self.close()
+            raise NoAnswer("no answer in time")
+        self._settle()
         addresses = range(registers.address, registers.end)
         words = [self.words.get(address, address) for address in addresses]
         data = struct.pack(f">{len(words)}H", *words)
@@ -95,10 +109,17 @@ class ScriptedDevice:
     def write(self, address: int, words: Sequence[int]) -> None:
         self._request(address)
         self.written.append((address, tuple(words)))
-        self.words |= dict(enumerate(words, start=address))
+        self._written |= dict(enumerate(words, start=address))
+        self._settled_at_s = self.clock.monotonic() + self.settles_s
+        self._settle()
 
     def rest(self, seconds: float) -> None:
         self.clock.advance(seconds)
+
+    def _settle(self) -> None:
+        if self.clock.monotonic() >= self._settled_at_s:
+            self.words |= self._written
+            self._written = {}
 
     def _request(self, address: int) -> None:
         self.asked.append(address)
@@ -108,6 +129,9 @@ class ScriptedDevice:
         if self.off:
             self.close()
             raise NoConnection("the connection broke")
+        if self.unit not in self.answers_to:
+            self.close()
+            raise NoAnswer("no answer in time")
         trouble = self.trouble.get(address)
         if trouble is not None:
             if not isinstance(trouble, Refused):
@@ -122,9 +146,10 @@ class Sampling:
     directory: Path
     clock: Clock = field(default_factory=Clock)
     settings: dict[str, Any] = field(default_factory=dict)
+    profile: str = PROFILE
 
     def __post_init__(self) -> None:
-        (self.directory / "tiny.yaml").write_text(PROFILE)
+        (self.directory / "tiny.yaml").write_text(self.profile)
         self.device = ScriptedDevice(self.clock)
         self.start()
 
@@ -162,6 +187,17 @@ class Sampling:
                 self.clock.advance(0.001)
             else:
                 self.actor.receive(letter.message)
+
+    def run_once(self) -> None:
+        """Let the actor handle what comes next: a tick, or what others ask."""
+        mailbox = self.actor.mailbox
+        letter = mailbox.tick() if mailbox.empty() else mailbox.get()
+        if letter is None:
+            self.clock.advance(0.001)
+            return
+        answer = self.actor.receive(letter.message)
+        if letter.reply_to is not None:
+            letter.reply_to.set(answer)
 
     def run_until(self, condition: Any, *, within_s: float = 120.0) -> float:
         """Let time pass until the condition holds; returns how much did."""
