@@ -2,8 +2,8 @@
 
     python -m benchmarks [NAME ...]
 
-Names: runtime, read_block, delivery, demo, fleet, big_fleet, recovery, outage,
-power_cuts, simulator_rate.
+Names: runtime, read_block, decoding, delivery, demo, fleet, big_fleet, recovery,
+outage, power_cuts, simulator_rate.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import (
+    decoding,
     delivery,
     fleet,
     outage,
@@ -80,6 +81,7 @@ def _pss_mb(result: dict[str, Any]) -> float:
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "runtime": runtime.run,
     "read_block": read_block.run,
+    "decoding": decoding.run,
     "delivery": delivery.run,
     "demo": demo,
     "fleet": lambda: fleet.run(100, 60),

@@ -79,6 +79,10 @@ def patterns_of(point: Point, profile: Profile) -> tuple[int, ...]:
 
 
 def _swapped(meaning: Meaning, size: int) -> Meaning:
+    if size == 4:
+        return lambda data, start: meaning(
+            data[start + 2 : start + 4] + data[start : start + 2], 0
+        )
     return lambda data, start: meaning(swap_words(data[start : start + size]), 0)
 
 
@@ -118,10 +122,13 @@ def _flags(point: Point, absent: list[bytes]) -> Meaning:
 
     def read(data: bytes, start: int) -> Value | None:
         words = data[start : start + size]
-        raw = int.from_bytes(words, "big")
         if words in absent:
             return None
-        return [name for bit, name in enumerate(names) if raw >> bit & 1]
+        raw, found = int.from_bytes(words, "big"), []
+        while raw:
+            found.append(names[(raw & -raw).bit_length() - 1])
+            raw &= raw - 1
+        return found
 
     return read
 
