@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import math
 
+EXIT_INTERRUPTED = 130
+"""As shells report SIGINT."""
 DEFAULT_URL = "http://127.0.0.1:5000"
 _MOST_DEVICES = 1000
 """In a demo; every one is a simulated server on this machine."""

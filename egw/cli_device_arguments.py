@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egw.cli_arguments import add_url, whole
+from egw.cli_arguments import EXIT_INTERRUPTED, add_url, whole
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
@@ -125,7 +125,10 @@ def _read(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         timeout_ms=options.timeout_ms or _TIMEOUT_MS,
         profiles_dir=_profiles_dir(options),
     )
-    return read_alone(target, as_json=options.json)
+    try:
+        return read_alone(target, as_json=options.json)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
 
 
 def _check(options: argparse.Namespace) -> int:

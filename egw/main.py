@@ -13,15 +13,19 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egw.cli_arguments import add_url, device_count, port_or_any, seconds
+from egw.cli_arguments import (
+    EXIT_INTERRUPTED,
+    add_url,
+    device_count,
+    port_or_any,
+    seconds,
+)
 from egw.cli_device_arguments import add_profile, add_read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EXIT_WRONG_USE = 2
-EXIT_INTERRUPTED = 130
-"""As shells report SIGINT."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

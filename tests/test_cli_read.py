@@ -277,6 +277,20 @@ def test_wrong_use_is_told(
     assert expected in capsys.readouterr().err
 
 
+def test_ctrl_c_ends_it_quietly(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli_read, "harvest_once", interrupted)
+    with on_the_lan(find_profile("lqt40s")) as (port, _):
+        status = read("lqt40s", port)
+
+    output = capsys.readouterr()
+    assert (status, output.out, output.err) == (130, "", "")
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

@@ -60,5 +60,5 @@ def instances(key: str) -> tuple[str, ...]:
     """Return the keys that a standard key with an `N` stands for, else the key."""
     if "N" not in key:
         return (key,)
-    most = 20 if key.startswith("mppt") else 3
+    most = 24 if key.startswith("mppt") else 3
     return tuple(key.replace("N", str(n)) for n in range(1, most + 1))
