@@ -20,6 +20,7 @@ from simulators.plant import DAY_S, NOMINAL_HZ, Grid, Plant
 from simulators.reversal import Reversals
 from simulators.settings import constant_of, nominal_hz
 from simulators.signals import flags_of, is_frequency, signal_of
+from simulators.sunspec import lay_models
 from simulators.texts import number_in, words_of
 
 if TYPE_CHECKING:
@@ -71,10 +72,7 @@ class SimulatedDevice:
         self._held: dict[str, list[tuple[Field, bytes]]] = {}
         self._pins: dict[Place, bytes] = {}
         self._frequency_at = self._measured_at = float("-inf")
-        self._arrange()
-        self._fill()
-        self._refresh_frequency()
-        self._refresh_rest()
+        self._begin()
 
     @property
     def is_dark(self) -> bool:
@@ -149,9 +147,8 @@ class SimulatedDevice:
         self._values.clear()
         self._held.clear()
         self._exponents = usual_exponents(self.kind.points)
-        self._arrange()
-        self._fill()
         self._frequency_at = self._measured_at = float("-inf")
+        self._begin()
 
     def pin(self, function: Function, address: int, word: int | None) -> None:
         """Hold a register at `word`, whatever the physics says; None lets it go.
@@ -164,6 +161,13 @@ class SimulatedDevice:
         data = word.to_bytes(2, "big")
         self.bank.write(function, address, data)
         self._pins[function, address] = data
+
+    def _begin(self) -> None:
+        self._arrange()
+        self._fill()
+        self._refresh_frequency()
+        self._refresh_rest()
+        lay_models(self._profile, self.kind, self.bank)
 
     def _keep_kind(self, field: Field, words: bytes) -> None:
         """Refuse a value that would make the device one of another kind."""
@@ -217,7 +221,8 @@ class SimulatedDevice:
         dozing = self._doze if self._doze and self._plant.is_dark else None
         for field in self._frequency:
             field.put(_asleep(field, dozing) or field.codec.encode(frequency_hz))
-        self._put_held()
+        if self._held or self._pins:
+            self._put_held()
 
     def _refresh_rest(self) -> None:
         plant = self._plant

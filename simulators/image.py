@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from egw.devices.profile import ScaleRegister
 from simulators.kind import registers_of
+from simulators.sunspec import model_registers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 def addresses_of(profile: Profile) -> dict[Function, set[int]]:
     """Return the registers that exist, by table.
 
-    Those of the points and harvest ranges, and the gaps between them that the profile
-    says may be read along.
+    Those of the points, harvest ranges and SunSpec models, and the gaps between them
+    that the profile says may be read along.
     """
     found: dict[Function, set[int]] = {"holding": set(), "input": set()}
     for function, address in _named(profile):
         found[function].add(address)
+    found["holding"].update(model_registers(profile))
     for addresses in found.values():
         addresses.update(_bridged(addresses, profile.manners.bridge_registers))
     return found

@@ -47,10 +47,11 @@ _CONSTANTS: list[tuple[re.Pattern[str], float]] = [
     (re.compile(pattern), value)
     for pattern, value in (
         (r"sunspec_common_id$", 1),
-        (r"sunspec_common_length$", 65),
-        (r"inverter_model_length$", 50),
         (r"mppt_model_id$", 160),
-        (r"mppt_model_length$", 48),
+        (r"nameplate_model_id$", 120),
+        (r"status_model_id$", 122),
+        (r"storage_model_id$", 124),
+        (r"meter_model_id$", 203),
         (r"(mppt_count|string_count)$", len(MPPT_SHARES)),
         (r"modbus_unit_id$", 1),
         (r"efficiency_percent$", 97),
