@@ -214,7 +214,12 @@ class Device(Table, frozen=True, kw_only=True):
     unit: (
         Annotated[
             int,
-            Meta(ge=0, le=255, description="Modbus unit id; left out: the profile's."),
+            Meta(
+                ge=0,
+                le=255,
+                description="Modbus unit id; left out: the profile's, or of several "
+                "the first that answers.",
+            ),
         ]
         | None
     ) = None

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import structlog
 
 from egw.config import Config, ConfigError, load_config
-from egw.devices.loader import find_profile, known_profiles
+from egw.devices.loader import known_profiles
 from egw.devices.profile import ProfileError
 from egw.runtime.logs import configure_logs
 from egw.runtime.system import System
-from egw.topology import profiles_dir, topology
+from egw.topology import check_connections, profiles_dir, topology
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,8 +42,7 @@ def load(
             profiles=lambda found: known_profiles(profiles_dir(found)),
             data_dir=data_dir,
         )
-        for device in config.devices:
-            find_profile(device.profile, profiles_dir(config.data_dir))
+        check_connections(config, str(path))
     except (ConfigError, ProfileError) as error:
         raise GatewayError(str(error)) from error
     return config

@@ -15,6 +15,7 @@ import os
 from typing import TYPE_CHECKING
 
 from egw.actors.settings import DeviceSettings, HarvestSettings
+from egw.config import ConfigError
 from egw.devices.loader import find_profile
 from egw.messages import (
     API,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from egw.config import Config, Device
+    from egw.devices.profile import Profile
 
 _GOLDEN = 0.6180339887
 _MB = 1024 * 1024
@@ -54,6 +56,31 @@ def topology(config: Config) -> tuple[WorkerSpec, ...]:
         *_shared_out(inverters, config.workers.devices),
         WorkerSpec("api", api),
     )
+
+
+def check_connections(config: Config, where: str) -> None:
+    """Refuse devices that would need a second connection to one that serves only one.
+
+    Each device has a connection of its own. `where` names the configuration file.
+    Raises ConfigError and ProfileError.
+    """
+    first: dict[tuple[str, int], tuple[int, Profile]] = {}
+    for number, device in enumerate(config.devices, start=1):
+        profile = find_profile(device.profile, profiles_dir(config.data_dir))
+        port = device.port or profile.default_port
+        other, known = first.setdefault((device.host.lower(), port), (number, profile))
+        single = next((p for p in (profile, known) if _is_single(p)), None)
+        if other != number and single is not None:
+            raise ConfigError(
+                where,
+                f'device {number} "{device.name}": host',
+                found=f'"{device.host}", port {port}, where device {other} is too',
+                expected=f"another host or port: a {single.name} serves one connection",
+            )
+
+
+def _is_single(profile: Profile) -> bool:
+    return profile.manners.single_connection
 
 
 def profiles_dir(data_dir: Path) -> Path:

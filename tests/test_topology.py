@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from egw.config import Config, load_config
+from egw.config import Config, ConfigError, load_config
 from egw.devices.loader import known_profiles
+from egw.gateway import GatewayError, load
 from egw.runtime import ChildSpec, WorkerSpec
 from egw.runtime.spec import generations, load_actor
 from egw.testing import Peers
-from egw.topology import topology
+from egw.topology import check_connections, topology
 
 DEVICE = """
 [[device]]
@@ -107,7 +108,84 @@ def test_every_actor_is_made_of_the_arguments_that_it_is_given(config: Config) -
 def test_a_device_that_says_little_gets_its_profiles_address(config: Config) -> None:
     settings = actors(topology(config))["inverter/roof-0"].arguments["settings"]
 
-    assert (settings.port, settings.unit, settings.timeout_s) == (502, 1, 1.0)
+    assert (settings.port, settings.unit, settings.timeout_s) == (502, None, 1.0)
+
+
+def test_what_is_learned_of_a_device_has_a_file_of_its_own(config: Config) -> None:
+    settings = actors(topology(config))["inverter/roof-3"].arguments["settings"]
+
+    assert settings.learned_file == config.data_dir / "learned" / "roof-3.json"
+
+
+SHARED = """
+[[device]]
+name = "{name}"
+profile = "{profile}"
+host = "{host}"
+unit = {unit}
+port = {port}
+"""
+
+
+def sharing(tmp_path: Path, *devices: dict[str, Any]) -> Config:
+    path = tmp_path / "egw.toml"
+    path.write_text(
+        f'data_dir = "{tmp_path}"\n'
+        + "".join(
+            SHARED.format(name=f"roof-{n}", unit=n, **device)
+            for n, device in enumerate(devices, start=1)
+        )
+    )
+    return load_config(path, {}, profiles=lambda where: known_profiles(where))
+
+
+SINGLE: dict[str, Any] = {"profile": "solaredge", "host": "Roof.lan", "port": 0}
+
+
+def test_two_devices_cannot_share_one_that_serves_one_connection(
+    tmp_path: Path,
+) -> None:
+    config = sharing(tmp_path, SINGLE, {**SINGLE, "host": "roof.lan", "port": 1502})
+
+    with pytest.raises(ConfigError) as caught:
+        check_connections(config, "egw.toml")
+
+    assert str(caught.value) == (
+        'egw.toml: device 2 "roof-2": host: found "roof.lan", port 1502, where device '
+        "1 is too, expected another host or port: a solaredge serves one connection"
+    )
+
+
+def test_a_configuration_with_such_devices_is_refused_when_it_is_checked(
+    tmp_path: Path,
+) -> None:
+    sharing(tmp_path, SINGLE, {**SINGLE, "port": 1502})
+
+    with pytest.raises(GatewayError, match="serves one connection"):
+        load(tmp_path / "egw.toml", {})
+
+
+def test_it_does_not_matter_which_of_the_two_serves_one_connection(
+    tmp_path: Path,
+) -> None:
+    other = {"profile": "sdm630", "host": "roof.lan", "port": 1502}
+    config = sharing(tmp_path, SINGLE, other)
+    reverse = sharing(tmp_path, other, SINGLE)
+
+    for shared in (config, reverse):
+        with pytest.raises(ConfigError, match="a solaredge serves one connection"):
+            check_connections(shared, "egw.toml")
+
+
+def test_devices_that_serve_several_connections_may_share_an_address(
+    tmp_path: Path,
+) -> None:
+    many = {"profile": "sdm630", "host": "roof.lan", "port": 502}
+    check_connections(sharing(tmp_path, many, many), "egw.toml")
+
+    apart = {**SINGLE, "host": "barn.lan"}
+    check_connections(sharing(tmp_path, SINGLE, apart), "egw.toml")
+    check_connections(sharing(tmp_path, SINGLE, {**SINGLE, "port": 1503}), "egw.toml")
 
 
 def test_what_a_device_states_wins_over_its_profile(tmp_path: Path) -> None:
