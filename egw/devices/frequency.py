@@ -37,12 +37,8 @@ def frequency_ranges(profile: Profile) -> tuple[RegisterRange, ...]:
     Each has what the point depends on, as `needs_of` says. Raises ProfileError when
     one read cannot have all.
     """
-    ranges: list[RegisterRange] = []
-    for point in profile.alternatives(profile.frequency):
-        wanted = _range_of(point, profile)
-        if all(wanted != known for known in ranges):
-            ranges.append(wanted)
-    return tuple(ranges)
+    points = profile.alternatives(profile.frequency)
+    return tuple(dict.fromkeys(_range_of(point, profile) for point in points))
 
 
 def _range_of(point: Point, profile: Profile) -> RegisterRange:
