@@ -27,7 +27,7 @@ from egw.cli_profile import named
 from egw.cli_status import ask_device
 from egw.cli_text import complain, printable, show
 from egw.devices.decode import Decoder
-from egw.devices.harvest_once import Harvested, harvest_once
+from egw.devices.harvest_once import Harvested, harvest_once, read_patiently
 from egw.devices.identify import Identified, find_unit, identify
 from egw.devices.missing import Expected
 from egw.devices.modbus_tcp import ModbusTcp
@@ -133,8 +133,8 @@ def _read(target: Target) -> _Found:
     progress = Progress(place)
     try:
         unit = _answering_unit(device, profile, target)
-        identified = _identified(device, profile)
         harvested = harvest_once(device, profile, progress=progress.show)
+        identified = _identified(device, profile, harvested.max_registers)
     except DeviceError as error:
         raise ReadError(_advice(error, place, target, profile)) from error
     finally:
@@ -157,15 +157,11 @@ def _answering_unit(device: Transport, profile: Profile, target: Target) -> int:
     return find_unit(device, only)
 
 
-def _identified(device: Transport, profile: Profile) -> Identified:
-    def read(registers: Any) -> Any:
-        device.connect()
-        return device.read(registers)
-
+def _identified(device: Transport, profile: Profile, max_registers: int) -> Identified:
+    manners = msgspec.structs.replace(profile.manners, max_registers=max_registers)
+    bearable = msgspec.structs.replace(profile, manners=manners)
     try:
-        return identify(read, profile)
-    except NoConnection:
-        raise
+        return identify(lambda registers: read_patiently(device, registers), bearable)
     except DeviceError as error:
         doubt = f"it did not say what it is ({error})"
         return Identified(serial="", model="", doubts=(doubt,))

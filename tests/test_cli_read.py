@@ -135,6 +135,18 @@ def test_what_the_device_refuses_is_found_by_halves_and_named(
     assert list(body["missing_because"].values()).count("refused") == 1
 
 
+def test_a_device_that_leaves_long_blocks_unanswered_is_read_in_short_ones(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    faults = Faults(max_registers=30, oversize="silent")
+    with on_the_lan(find_profile("sunspec"), faults=faults) as (port, _):
+        body = read_json(capsys, "sunspec", port, "--timeout-ms", "60")
+
+    assert "no answer" not in body["missing_because"].values()
+    assert body["serial"] == SERIAL
+    assert body["model"].keys() == {"pv"}
+
+
 def test_the_unit_is_found_when_none_is_given(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from egw.devices.block_size import BlockSize
 from egw.devices.blocks import Block
 from egw.devices.plan import HarvestPlan
 from egw.devices.profile import Profile, RegisterRange
@@ -30,6 +31,8 @@ class Harvested:
     first_read_ms: int = 0
     last_read_ms: int = 0
     """Wall clock at the answers that brought the first and the last block."""
+    max_registers: int = 0
+    """Largest block that was asked for."""
     blocks: list[Block] = field(default_factory=list)
     refused: list[RegisterRange] = field(default_factory=list)
     """Registers that the device says it does not have."""
@@ -51,10 +54,24 @@ def harvest_once(
 ) -> Harvested:
     """Read everything that a full cycle reads, refused blocks in parts.
 
-    `progress` is told the number of requests that are done and to do. Raises
+    When long blocks stay unanswered and short ones do not, it begins anew with shorter
+    ones. `progress` is told the number of requests that are done and to do. Raises
     DeviceError when the device answers nothing, or stops answering.
     """
-    plan = HarvestPlan.for_profile(profile, full=True)
+    longest = profile.manners.max_registers
+    while True:
+        plan = HarvestPlan.for_profile(profile, full=True, max_registers=longest)
+        found = _harvest(device, plan, progress)
+        if isinstance(found, Harvested):
+            found.max_registers = longest
+            return found
+        longest = found
+
+
+def _harvest(
+    device: Transport, plan: HarvestPlan, progress: Callable[[int, int], None]
+) -> Harvested | int:
+    """Return what came, or how many registers the device bears in one read."""
     pending = deque(plan.due(time.monotonic()))
     harvested = Harvested(_now_ms())
     failure: DeviceError | None = None
@@ -64,7 +81,7 @@ def harvest_once(
         wanted = pending.popleft()
         done += 1
         try:
-            block = _patiently(device, wanted)
+            block = read_patiently(device, wanted)
         except Refused as error:
             silent = 0
             if error.exception_code in NO_SUCH_REGISTERS:
@@ -75,6 +92,9 @@ def harvest_once(
                 harvested.unanswered.append(wanted)
                 failure = error
         except DeviceError as error:
+            bearable = _bearable(device, wanted)
+            if bearable < wanted.count:
+                return bearable
             silent += 1
             harvested.unanswered.append(wanted)
             failure = error
@@ -87,7 +107,31 @@ def harvest_once(
     return harvested
 
 
-def _patiently(device: Transport, wanted: RegisterRange) -> Block:
+def _bearable(device: Transport, unanswered: RegisterRange) -> int:
+    """Return how many of these registers the device answers in one read.
+
+    As many as were asked when it answers none, or is only now and then silent.
+    """
+    size = BlockSize(unanswered.count)
+    for _ in range(ATTEMPTS):
+        size.failed(unanswered)
+    while (probe := size.probe) is not None:
+        try:
+            _connected_read(device, probe)
+        except Refused:
+            size.probed(answered=True)
+        except DeviceError:
+            size.probed(answered=False)
+        else:
+            size.probed(answered=True)
+    return size.limit
+
+
+def read_patiently(device: Transport, wanted: RegisterRange) -> Block:
+    """Read, connecting if need be, and again after a failure that may pass.
+
+    Raises DeviceError as the last attempt does.
+    """
     for _ in range(ATTEMPTS - 1):
         try:
             return _connected_read(device, wanted)
