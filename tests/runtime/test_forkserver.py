@@ -87,6 +87,7 @@ def test_no_worker_holds_the_link_of_another(nursery: Nursery) -> None:
 def test_a_fork_server_that_was_killed_is_replaced(nursery: Nursery) -> None:
     killed = nursery.server.pid
     kill(killed)
+    until(lambda: not is_alive(killed))
 
     pid = nursery.fork()
 
