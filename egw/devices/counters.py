@@ -95,7 +95,8 @@ class _Level:
     value_wh: Number
     at_s: float
     unseen_s: float = LAG_S
-    """Time at full power whose energy the counter may not have shown yet."""
+    """Time at full power whose energy the counter may not have shown yet; negative when
+    it is ahead by a part of its steps."""
 
     def passed_s(self, now_s: float) -> float:
         """Return the time since then."""
@@ -115,10 +116,9 @@ class _Level:
 
     def move(self, value_wh: Number, now_s: float, limit_w: float) -> None:
         """Note a plausible value."""
-        passed_s = self.passed_s(now_s)
-        unseen_s = min(self.unseen_s + passed_s, max(LAG_S, passed_s))
         shown_s = (value_wh - self.value_wh) * 3600 / limit_w
-        self.unseen_s = max(0.0, unseen_s - shown_s)
+        unseen_s = self.unseen_s + self.passed_s(now_s) - shown_s
+        self.unseen_s = min(unseen_s, LAG_S)
         self.value_wh, self.at_s = value_wh, now_s
 
 

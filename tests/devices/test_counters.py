@@ -180,6 +180,24 @@ def test_a_replaced_inverter_is_believed_once_its_counter_has_held() -> None:
     assert device.doubts(5_000_000)
 
 
+def test_a_new_level_that_falls_begins_to_hold_anew() -> None:
+    device = Device()
+    device.doubts(5_000_000)
+    assert all(device.doubts(9_123_456 + 2 * second) for second in range(40))
+
+    doubted = [device.doubts(9_123_500 + second) for second in range(62)]
+
+    assert doubted == [True] * 60 + [False] * 2
+
+
+def test_a_new_level_holds_without_a_break() -> None:
+    device = Device()
+
+    doubted = [device.doubts((5_000_000, 9_000_000)[n % 2]) for n in range(300)]
+
+    assert doubted == [False, True] * 150
+
+
 def test_a_level_that_is_not_one_is_never_believed() -> None:
     device = Device()
     device.doubts(5_000_000)
@@ -218,6 +236,13 @@ def test_a_counter_that_counts_every_five_minutes_is_good() -> None:
         assert not device.doubts(5_000_000 + 10_000 * (second // 300 * 300) // 3600)
 
 
+def test_a_leap_of_more_than_five_minutes_at_full_power_is_doubted() -> None:
+    device = Device()
+    device.doubts(5_000_000)
+
+    assert device.doubts(5_000_000 + 850)
+
+
 def test_the_margin_for_late_counting_is_not_given_twice() -> None:
     device = Device()
     device.doubts(5_000_000)
@@ -232,7 +257,8 @@ def test_two_steps_of_a_coarse_counter_are_good() -> None:
     device.doubts(5_000)
 
     assert not device.doubts(5_002)
-    assert device.doubts(5_005)
+    assert device.doubts(5_003)
+    assert not device.doubts(5_003, after_s=36_000.0)
 
 
 def test_the_resolution_may_be_told_by_the_device() -> None:
@@ -249,12 +275,17 @@ def test_the_resolution_may_be_told_by_the_device() -> None:
 
 
 @pytest.mark.parametrize("exponent", [32_767, -32_768])
-def test_an_absurd_scale_says_nothing(exponent: int) -> None:
-    scaled = profile(
-        point(TOTAL, 0, scale={"register": 2}), point("energy_sf", 2, "i16")
+def test_an_absurd_scale_of_an_alternative_is_no_matter(exponent: int) -> None:
+    either = profile(
+        point(TOTAL, 0, scale={"register": 2}),
+        point("energy_sf", 2, "i16"),
+        point(TOTAL, 4),
     )
+    device = Device(either)
 
-    assert Device(scaled).says(**{TOTAL: 5_000, "energy_sf": exponent}) == ()
+    found = device.says(**{TOTAL: 5_000, "energy_sf": exponent})
+
+    assert found == ()
 
 
 RATED = profile(
@@ -287,6 +318,23 @@ def test_a_rating_that_no_such_device_has_is_ignored(rated_w: int) -> None:
 
     assert not device.doubts(25_000)
     assert device.doubts(51_000)
+
+
+def test_an_impossible_rating_does_not_widen_what_a_good_one_allows() -> None:
+    device = Device(RATED)
+    device.says(**{TOTAL: 0, "rated_power_w": 6_000})
+    device.says(**{TOTAL: 0, "rated_power_w": 2**32 - 1})
+
+    assert device.doubts(1_500)
+
+
+def test_an_idle_hour_excuses_no_leap_of_more_than_five_minutes() -> None:
+    device = Device()
+    device.doubts(5_000_000)
+    assert not device.doubts(5_000_000, after_s=3600)
+
+    assert device.doubts(5_000_000 + 850)
+    assert not device.doubts(5_000_000 + 800)
 
 
 def test_a_missing_value_changes_nothing() -> None:
