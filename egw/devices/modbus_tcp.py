@@ -8,6 +8,7 @@ connection. Frame layout: Modbus Messaging on TCP/IP Implementation Guide V1.0b,
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import select
 import socket
@@ -15,6 +16,7 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 
+import msgspec
 from pymodbus.client import ModbusTcpClient
 from pymodbus.exceptions import ConnectionException, ModbusException
 from pymodbus.pdu import ModbusPDU
@@ -27,6 +29,9 @@ KEEPALIVE_S = 15
 
 MAX_READ = 125
 """Registers in one read: Modbus Application Protocol V1.1b3, 6.3 and 6.4."""
+
+LATEST_S = 10.0
+"""Later than this after a request its reply is not expected any more."""
 
 _LENGTH_COUNTS_FROM = 6
 """Transaction, protocol and length take two bytes each; the length counts what
@@ -78,7 +83,8 @@ class ModbusTcp:
         self._connect_delay_s = manners.connect_delay_ms / 1000
         self._single_connection = manners.single_connection
         self._echoes_id = manners.echoes_transaction_id
-        self._late_reply_is_possible = False
+        self._unanswered: dict[bytes, float] = {}
+        """What late replies would begin with, and since when they were given up."""
         self._sleep = sleep
         self._monotonic = monotonic
         self._quiet_since_s = 0.0
@@ -119,7 +125,7 @@ class ModbusTcp:
         self._arrivals.register(connection, select.POLLIN)
         if self._connect_delay_s:
             self._sleep(self._connect_delay_s)
-        if self._late_reply_is_possible:
+        if self._unanswered:
             self._await_late_reply()
         self._quiet_since_s = self._monotonic()
 
@@ -144,9 +150,12 @@ class ModbusTcp:
             function, read = 3, self._client.read_holding_registers
         else:
             function, read = 4, self._client.read_input_registers
+        expected = struct.pack(">HBBB", size + 3, self.unit, function, size)
+        if self._unanswered and self._may_be_late(expected):
+            self._read_other_length(registers)
         self._exchange(
             lambda: read(registers.address, count=registers.count, device_id=self.unit),
-            struct.pack(">HBBB", size + 3, self.unit, function, size),
+            expected,
         )
         return Block(registers.function, registers.address, self._reply[9:])
 
@@ -161,6 +170,26 @@ class ModbusTcp:
             ),
             struct.pack(">HBBHH", 6, self.unit, 16, address, len(words)),
         )
+
+    def _may_be_late(self, expected: bytes) -> bool:
+        """Tell whether a late reply would fit a request; forget those of long ago."""
+        given_up_since_s = self._monotonic() - LATEST_S
+        self._unanswered = {
+            reply: at_s
+            for reply, at_s in self._unanswered.items()
+            if at_s >= given_up_since_s
+        }
+        return expected in self._unanswered
+
+    def _read_other_length(self, registers: RegisterRange) -> None:
+        """Read something else before a read that a late reply would fit.
+
+        A bridge answers in order: after the reply to this, none of before can come.
+        """
+        lost = {expected[-1] // 2 for expected in self._unanswered}
+        count = next((count for count in range(1, MAX_READ) if count not in lost), 1)
+        with contextlib.suppress(Refused):
+            self.read(msgspec.structs.replace(registers, count=count))
 
     def _exchange(self, request: Callable[[], ModbusPDU], expected: bytes) -> None:
         """Send a request and await its reply, which starts with `expected`.
@@ -177,20 +206,24 @@ class ModbusTcp:
         try:
             request()
         except Garbage:
-            self.close()
-            self._late_reply_is_possible = not self._echoes_id
+            self._give_up(expected)
             raise
         except (ConnectionException, OSError) as error:
             self.close()
             raise NoConnection("the connection broke") from error
         except ModbusException as error:
-            self.close()
-            self._late_reply_is_possible = not self._echoes_id
+            self._give_up(expected)
             raise NoAnswer("no answer in time") from error
         finally:
             self._quiet_since_s = self._monotonic()
         if self._reply[7] & _EXCEPTION_BIT:
             raise Refused(self._reply[8])
+        self._unanswered.clear()
+
+    def _give_up(self, expected: bytes) -> None:
+        self.close()
+        if not self._echoes_id:
+            self._unanswered[expected] = self._monotonic()
 
     def _await_late_reply(self) -> None:
         """Let a reply that was given up for lost arrive, and drop it.
@@ -198,7 +231,6 @@ class ModbusTcp:
         A bridge with transaction ids of its own may send it into the next connection.
         """
         self._sleep(self._timeout_s)
-        self._late_reply_is_possible = False
         self._take_arrived()
 
     def _refuse_what_has_arrived(self) -> None:

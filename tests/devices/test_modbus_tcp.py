@@ -497,6 +497,43 @@ def test_after_a_timeout_a_bridges_late_reply_is_awaited_and_dropped(
     device.close()
 
 
+def test_a_late_reply_that_comes_after_the_next_request_was_sent_is_not_taken(
+    server: ScriptedServer,
+) -> None:
+    late: list[bytes] = []
+
+    def one_behind(request: bytes) -> bytes:
+        late.append(own_transaction(request))
+        return late.pop(0) if len(late) > 1 else b""
+
+    device = ModbusTcp(
+        "127.0.0.1",
+        server.port,
+        unit=7,
+        timeout_s=SHORT_TIMEOUT_S,
+        manners=BRIDGE,
+        sleep=lambda _: None,
+    )
+    server.answer = one_behind
+    found = []
+    for address in range(100, 1000, 100):
+        device.connect()
+        wanted = RegisterRange(function="holding", address=address, count=3)
+        outcome = outcome_of_read(device, wanted)
+        found += [(address, outcome)] if isinstance(outcome, Block) else []
+
+    server.answer = own_transaction
+    device.connect()
+    outcome_of_read(device, BLOCK)
+    device.connect()
+    back = outcome_of_read(device, BLOCK)
+
+    assert all(block.words[0] == address for address, block in found)
+    assert isinstance(back, Block)
+    assert back.words == (100, 101, 102)
+    device.close()
+
+
 def test_a_device_that_echoes_transaction_ids_is_asked_at_once_after_a_timeout(
     server: ScriptedServer,
 ) -> None:
@@ -599,9 +636,11 @@ def test_whatever_the_device_sends_is_its_registers_or_a_device_error(
         device.close()
 
 
-def outcome_of_read(device: ModbusTcp) -> Block | DeviceError:
+def outcome_of_read(
+    device: ModbusTcp, wanted: RegisterRange = BLOCK
+) -> Block | DeviceError:
     try:
-        return device.read(BLOCK)
+        return device.read(wanted)
     except DeviceError as error:
         return error
 
