@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from simulators.control import Pinnable
 
-DEFAULT_PROFILES = ("solaredge", "sungrow", "huawei", "growatt", "sungrow_hybrid")
+DEFAULT_PROFILES = ("solaredge", "sungrow", "huawei", "fronius", "sungrow_hybrid")
 BACKEND_START_S = 15.0
 BACKEND_STOP_S = 5.0
 

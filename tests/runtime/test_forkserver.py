@@ -38,6 +38,10 @@ class Nursery:
             self._pids.append(self.server.fork(theirs, self._settings))
         return self._pids[-1]
 
+    def kill_server(self) -> None:
+        kill(self.server.pid)
+        until(lambda: not is_alive(self.server.pid))
+
     def hear(self) -> bytes:
         return self._links[-1].recv(65536)
 
@@ -86,8 +90,7 @@ def test_no_worker_holds_the_link_of_another(nursery: Nursery) -> None:
 
 def test_a_fork_server_that_was_killed_is_replaced(nursery: Nursery) -> None:
     killed = nursery.server.pid
-    kill(killed)
-    until(lambda: not is_alive(killed))
+    nursery.kill_server()
 
     pid = nursery.fork()
 
@@ -145,7 +148,7 @@ def test_after_a_time_without_new_processes_workers_are_forked_again(
     def no_process(*_arguments: Any, **_options: Any) -> None:
         raise BlockingIOError("Resource temporarily unavailable")
 
-    kill(nursery.server.pid)
+    nursery.kill_server()
     with monkeypatch.context() as patch:
         patch.setattr(subprocess, "Popen", no_process)
         for _ in range(2):

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import urllib3
 
 from egw.demo.children import Child
-from egw.devices.decode import frequency_range
+from egw.devices.frequency import frequency_ranges
 from egw.devices.loader import find_profile
+from egw.devices.plan import HarvestPlan
+from egw.devices.profile import Point, RegisterRange, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,13 +149,19 @@ class Site(Child):
 
 
 def _pinnable(profile_name: str) -> Iterator[tuple[str, int]]:
+    """Yield the harvested registers that do not say what kind of device it is."""
     profile = find_profile(profile_name)
-    serial = profile.point(profile.identification.serial or "")
-    kept = (serial, frequency_range(profile))
-    for run in profile.harvest:
+    identification = profile.identification
+    names = {*identification.serial, identification.model}
+    names |= {sign.point for sign in identification.signs}
+    kept = [point for point in profile.points if point.key in names]
+    kept += [*frequency_ranges(profile), *profile.variants.values()]
+    for run in HarvestPlan.for_profile(profile, full=True).requests:
         for address in range(run.address, run.end):
-            if not any(
-                run.function == part.function and part.address <= address < part.end
-                for part in kept
-            ):
+            if not any(_has(part, run.function, address) for part in kept):
                 yield run.function, address
+
+
+def _has(part: Point | RegisterRange | Variant, function: str, address: int) -> bool:
+    end = part.address + 1 if isinstance(part, Variant) else part.end
+    return part.function == function and part.address <= address < end

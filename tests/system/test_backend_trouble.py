@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 TROUBLE_S = 10
 DEVICES = 10
-PROFILES = ("sungrow", "solaredge", "growatt", "sungrow_hybrid", "solaredge") * 2
+PROFILES = ("sungrow", "solaredge", "fronius", "sungrow_hybrid", "solaredge") * 2
 
 
 def test_backends_in_trouble_do_not_disturb_sampling_and_get_everything_afterwards(

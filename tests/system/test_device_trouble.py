@@ -30,7 +30,7 @@ REFUSES = "roof-6"
 WELL = ("roof-7", "roof-8")
 PROFILES = (
     *("solaredge", "sungrow", "solaredge", "sungrow"),
-    *("growatt", "solaredge", "sungrow", "growatt"),
+    *("fronius", "solaredge", "sungrow", "fronius"),
 )
 REFUSED = range(40121, 40191)
 

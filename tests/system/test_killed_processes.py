@@ -24,7 +24,7 @@ SLACK_S = 5.0
 
 @pytest.fixture
 def inverters(home: Home, site: Callable[..., Site]) -> Site:
-    running = site("sungrow", "growatt", "solaredge")
+    running = site("sungrow", "fronius", "solaredge")
     home.configure(
         running.devices.addresses,
         uplink__endpoints=[running.backend.endpoint],

@@ -13,6 +13,7 @@ from site_kit import announced
 
 from egw.demo.children import Child
 from egw.devices.loader import find_profile
+from egw.devices.plan import HarvestPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,30 +24,34 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-PROFILE = "sungrow"
-HARVEST = find_profile(PROFILE).harvest
+PROFILE = "huawei"
+HARVEST = HarvestPlan.for_profile(find_profile(PROFILE), full=True).requests
+"""Every cycle of this profile is full."""
 SAMPLES = 3
 SAMPLE_MS = 2000
 SERIAL = "EGW-REPLAY-1"
-SERIAL_AT = 4989
-TYPE_CODE_AT, STRING_INVERTER = 4999, 300
-PV_POWER_AT = 5016
-POWER_AT = 5030
-FREQUENCY_AT = 5035
+SERIAL_AT = 30015
+MODEL_AT = 30000
+PV_POWER_AT = 32064
+POWER_AT = 32080
+FREQUENCY_AT = 32085
 
 
 def sample(number: int) -> Words:
     """Return words of which each is found at one register of one sample only."""
     addresses = [a for run in HARVEST for a in range(run.address, run.end)]
     words = {str(a): 1000 * (number + 2) + n for n, a in enumerate(addresses)}
-    for n in range(10):
-        pair = SERIAL[2 * n : 2 * n + 2].encode().ljust(2, b"\0")
-        words[str(SERIAL_AT + n)] = int.from_bytes(pair, "big")
-    words[str(TYPE_CODE_AT)] = STRING_INVERTER
-    words |= {str(POWER_AT): 1900 + number, str(POWER_AT + 1): 0}
-    words |= {str(PV_POWER_AT): 2900 + number, str(PV_POWER_AT + 1): 0}
-    words[str(FREQUENCY_AT)] = 500
+    words |= text(MODEL_AT, "SUN2000-TEST", 15) | text(SERIAL_AT, SERIAL, 10)
+    words |= {str(POWER_AT): 0, str(POWER_AT + 1): 1900 + number}
+    words |= {str(PV_POWER_AT): 0, str(PV_POWER_AT + 1): 2900 + number}
+    words[str(FREQUENCY_AT)] = 5000
     return words
+
+
+def text(address: int, content: str, count: int) -> Words:
+    data = content.encode().ljust(2 * count, b"\0")
+    pairs = [data[i : i + 2] for i in range(0, len(data), 2)]
+    return {str(address + n): int.from_bytes(p, "big") for n, p in enumerate(pairs)}
 
 
 def block(words: Words, address: int, count: int) -> Words:
@@ -58,7 +63,10 @@ def replayed(home: Home) -> Iterator[dict[str, Any]]:
     """The address of a device that replays the samples."""
     file = home.directory / "recording.json"
     samples = [
-        {"at_ms": 1_700_000_000_000 + SAMPLE_MS * n, "registers": {"input": sample(n)}}
+        {
+            "at_ms": 1_700_000_000_000 + SAMPLE_MS * n,
+            "registers": {"holding": sample(n)},
+        }
         for n in range(SAMPLES)
     ]
     file.write_text(json.dumps({"profile": PROFILE, "samples": samples}))

@@ -21,7 +21,7 @@ STOPS_WITHIN_S = 8.0
 
 @pytest.fixture
 def inverters(home: Home, site: Callable[..., Site]) -> Site:
-    running = site("sungrow", "growatt", "solaredge", "huawei")
+    running = site("sungrow", "fronius", "solaredge", "huawei")
     home.configure(
         running.devices.addresses,
         uplink__endpoints=[running.backend.endpoint],
