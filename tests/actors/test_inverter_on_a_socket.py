@@ -11,7 +11,16 @@ from waiting_for import HANG_S
 
 from egw.actors.inverter import InverterActor
 from egw.actors.settings import DeviceSettings
-from egw.messages import API, HARVEST, DeviceStatus, Live, Reading, Readings, Stored
+from egw.messages import (
+    API,
+    HARVEST,
+    DeviceStatus,
+    Live,
+    Reading,
+    Readings,
+    Stored,
+    WritePoint,
+)
 from egw.testing import Peers, run_due
 from simulators.faults import changed
 from simulators.modbus_server import ModbusServer
@@ -28,15 +37,18 @@ class TellingRegisters:
 
     is_dark = False
 
+    def __init__(self) -> None:
+        self.written: dict[int, int] = {}
+
     def word(self, address: int) -> int:
-        return {50: 4998}.get(address, (address * 7 + 1) % 65536)
+        return {50: 4998, **self.written}.get(address, (address * 7 + 1) % 65536)
 
     def read(self, function: str, address: int, count: int) -> bytes:
         words = [self.word(a) for a in range(address, address + count)]
         return struct.pack(f">{count}H", *words)
 
     def write(self, address: int, data: bytes) -> None:
-        raise AssertionError("nothing was to be written")
+        self.written[address] = int.from_bytes(data[:2])
 
     def doze(self, how: str | None) -> None:
         assert how is None
@@ -45,10 +57,15 @@ class TellingRegisters:
 class Roof:
     """A simulated device on a real socket and the actor that reads it."""
 
-    def __init__(self, directory: Path) -> None:
-        (directory / "tiny.yaml").write_text(PROFILE)
+    def __init__(
+        self, directory: Path, *, manners: str = "", unit: int | None = 1, at: int = 1
+    ) -> None:
+        profile = PROFILE.replace(
+            "manners: {max_registers: 100}", f"manners: {{{manners}}}"
+        )
+        (directory / "tiny.yaml").write_text(profile)
         self.registers = TellingRegisters()
-        self.server = ModbusServer("roof", self.registers)
+        self.server = ModbusServer("roof", self.registers, unit=at)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -61,7 +78,7 @@ class Roof:
                 profile="tiny",
                 host="127.0.0.1",
                 port=self.server.port,
-                unit=1,
+                unit=unit,
                 timeout_s=TIMEOUT_S,
                 sn="",
                 frequency=True,
@@ -239,6 +256,118 @@ def test_a_device_that_bears_one_connection_never_sees_two(roof: Roof) -> None:
 
     assert roof.server.counters.connections > 2
     assert roof.server.counters.refused_connections == 0
+
+
+QUIRKS: list[tuple[dict[str, Any], str]] = [
+    ({"min_gap_ms": 30}, "gap_ms: 35, "),
+    ({"connect_delay_ms": 200}, "connect_delay_ms: 220, "),
+    ({"max_registers": 3}, "max_registers: 3, "),
+    ({"max_registers": 3, "oversize": "truncate"}, "max_registers: 3, "),
+    ({"transaction_id": "zero"}, "echoes_transaction_id: false, "),
+    ({"transaction_id": "counter"}, "echoes_transaction_id: false, "),
+]
+
+
+@pytest.mark.parametrize(("quirk", "manners"), QUIRKS, ids=str)
+def test_a_quirk_is_no_trouble_when_the_profile_knows_it(
+    quirk: dict[str, Any], manners: str, tmp_path: Path
+) -> None:
+    roof = Roof(tmp_path, manners=manners)
+    roof.suffer(**quirk)
+
+    roof.run(4)
+
+    assert (roof.state, roof.status.failures) == ("online", 0)
+    assert roof.status.readings_taken >= 3
+    assert roof.wrong_words() == []
+    roof.close()
+
+
+@pytest.mark.parametrize(("quirk", "manners"), QUIRKS, ids=str)
+def test_a_quirk_is_trouble_when_the_profile_does_not_know_it(
+    quirk: dict[str, Any], manners: str, roof: Roof
+) -> None:
+    roof.run(1)
+    roof.suffer(**quirk)
+
+    roof.run(4)
+
+    assert roof.status.failures > 0
+    assert roof.wrong_words() == []
+
+
+ONE_PLACE = {"single_connection": True, "linger_ms": 60_000}
+
+
+def test_the_only_place_of_a_device_is_taken_again_at_once(tmp_path: Path) -> None:
+    roof = Roof(tmp_path, manners="single_connection: true, ")
+    roof.suffer(**ONE_PLACE)
+    roof.run(2)
+
+    roof.suffer(silent=True)
+    roof.run(0.2)
+    roof.suffer(silent=False)
+    roof.run(3)
+
+    assert roof.state == "online"
+    assert roof.server.counters.connections >= 2
+    assert roof.server.counters.refused_connections == 0
+    roof.close()
+
+
+def test_without_a_reset_the_only_place_of_a_device_stays_taken(roof: Roof) -> None:
+    roof.suffer(**ONE_PLACE)
+    roof.run(2)
+
+    roof.suffer(silent=True)
+    roof.run(0.2)
+    roof.suffer(silent=False)
+    roof.run(3)
+
+    assert roof.state != "online"
+    assert roof.server.counters.refused_connections > 0
+
+
+@pytest.mark.parametrize(
+    ("manners", "state"), [("units: [7, 3], ", "online"), ("", "offline")]
+)
+def test_a_device_at_another_unit_is_found_when_the_profile_names_it(
+    manners: str, state: str, tmp_path: Path
+) -> None:
+    roof = Roof(tmp_path, manners=manners, unit=None, at=3)
+
+    roof.run(3)
+
+    assert roof.state == state
+    assert roof.wrong_words() == []
+    roof.close()
+
+
+@pytest.mark.parametrize(("manners", "told"), [("settle_ms: 250, ", 50.0), ("", 210.1)])
+def test_a_write_that_takes_time_is_read_back_when_the_profile_knows_how_long(
+    manners: str, told: float, tmp_path: Path
+) -> None:
+    roof = Roof(tmp_path, manners=manners)
+    roof.suffer(settle_ms=200)
+    roof.run(1)
+
+    assert roof.actor.receive(WritePoint("limit_percent", 50.0)) == told
+
+    assert roof.registers.written == {300: 500}
+    roof.close()
+
+
+def test_a_bridge_that_breaks_long_frames_is_asked_for_short_ones(
+    roof: Roof,
+) -> None:
+    roof.suffer(max_registers=2, oversize="truncate")
+
+    roof.run(20)
+
+    assert roof.status.max_registers == 2
+    roof.run(5)
+    assert roof.state == "online"
+    assert roof.wrong_words() == []
 
 
 def test_at_the_end_the_connection_is_closed(roof: Roof) -> None:
