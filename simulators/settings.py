@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from egw.devices.profile import ScaleRegister
 from simulators.plant import BATTERY_CAPACITY_WH, BATTERY_MAX_W, MPPT_SHARES, NOMINAL_HZ
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ _WORKING = (
     "run",
     "connected",
     "three phase four",
+    "pv inverter",
+    "pv with storage",
+    "correct",
     "three phase",
     "self consumption",
     "online",
@@ -57,8 +61,6 @@ _CONSTANTS: list[tuple[re.Pattern[str], float]] = [
         (r"efficiency_percent$", 97),
         (r"soh_percent$", 98),
         (r"thd_percent$", 1.6),
-        (r"bus_half_voltage_v$|bus_negative_voltage_v$", 320),
-        (r"bus_voltage_v$", 640),
         (r"insulation_resistance_ohm$", 1_000_000),
         (r"battery.*(capacity|rated_energy|full_energy).*_wh$", BATTERY_CAPACITY_WH),
         (r"battery.*capacity.*_ah$", 48),
@@ -83,6 +85,9 @@ def is_setting(point: Point) -> bool:
 def state_of(point: Point, profile: Profile) -> Signal:
     """Return which of its texts an enumeration says: by day, by night, by battery."""
     required = _required(point, profile, _WORKING)
+    if point.key == "sunspec_data_format":
+        scaled = isinstance(profile.point(profile.frequency).scale, ScaleRegister)
+        required = _code(point, ("integer",) if scaled else ("float",))
     charging = _code(point, ("charging", "charge"), but=("dis", "not", "no "))
     discharging = _code(point, ("discharg",))
     if charging is not None and discharging is not None and point.write is None:

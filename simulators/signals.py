@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from simulators.energy import counter_of
@@ -39,6 +40,8 @@ _LIFE_S = 43_200_000.0
 _BACKUP_SHARE = 0.2
 """Of the house's load, what hangs on the backup output."""
 _PACKS = 3
+_BUS_RATIO = 2.8
+"""Of the DC link's voltage to a phase's: a little above the peak between phases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +171,11 @@ def _lacking(_: Plant) -> float | None:
 
 def _electrical(point: Point) -> Signal | None:
     key, unit = point.key, point.unit
-    if re.search(r"(^|_)bus_|pole_|^cell_", key):
+    if re.search(r"pole_|^cell_", key):
         return None
+    if re.search(r"(^|_)bus_", key):
+        half = re.search("half|negative", key)
+        return partial(_bus_v, 0.5 if half else 1.0)
     circuit = _circuit(key, is_fitted=bool(point.applies_to))
     if circuit is None:
         return _lacking
@@ -185,6 +191,12 @@ def _electrical(point: Point) -> Signal | None:
     if unit == "var":
         return lambda plant: reactive_var(power_w(plant))
     return _power(point, power_w)
+
+
+def _bus_v(share: float, plant: Plant) -> float:
+    """Return a voltage of the DC link, which is down when nothing feeds it."""
+    is_down = plant.is_dark and not plant.hybrid
+    return 0.0 if is_down else share * _BUS_RATIO * plant.phase_voltage_v[0]
 
 
 def _current(point: Point, circuit: _Circuit) -> Signal:
