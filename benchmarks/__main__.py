@@ -3,7 +3,7 @@
     python -m benchmarks [NAME ...]
 
 Names: runtime, read_block, decoding, delivery, demo, fleet, big_fleet, recovery,
-outage, power_cuts, simulator_rate.
+outage, silent_device, power_cuts, simulator_rate.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from benchmarks import (
     read_block,
     recovery,
     runtime,
+    silent_device,
     simulator_rate,
 )
 
@@ -88,6 +89,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "big_fleet": lambda: fleet.run(300, 60),
     "recovery": recovery.run,
     "outage": outage.run,
+    "silent_device": silent_device.run,
     "power_cuts": fifty_power_cuts,
     "simulator_rate": simulator_rate.run,
 }

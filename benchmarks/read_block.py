@@ -101,7 +101,7 @@ def _measured(port: int) -> dict[str, float]:
     actor._start_actor_loop()
     client = ModbusTcpClient("127.0.0.1", port=port, timeout=1, retries=0)
     client.connect()
-    while not actor._device.connected:
+    while not actor._line.device.connected:
         time.sleep(0.01)
     try:
         rounds = [(actor_us(actor), pymodbus_us(client)) for _ in range(ROUNDS)]

@@ -91,8 +91,9 @@ class Line:
             self._failed()
             self.sizes.failed(wanted)
             raise
+        self._successes.append(True)
         self.sizes.answered(wanted.count)
-        self._answered()
+        self._alive()
         return block
 
     def read_in_pieces(self, wanted: RegisterRange) -> Block:
@@ -139,7 +140,8 @@ class Line:
         except DeviceError:
             self._failed()
             raise
-        self._answered()
+        self._successes.append(True)
+        self._alive()
 
     def lost(self, error: DeviceError) -> bool:
         """Plan to reconnect: at once the first time, then ever more patiently.
@@ -164,10 +166,6 @@ class Line:
         changed, self.state, self.reason = state != self.state, state, reason
         if changed:
             self._on_state()
-
-    def _answered(self) -> None:
-        self._successes.append(True)
-        self._alive()
 
     def _refused(self) -> None:
         self._failed()
