@@ -156,7 +156,9 @@ def _pinnable(profile_name: str) -> Iterator[tuple[str, int]]:
     names |= {sign.point for sign in identification.signs}
     kept = [point for point in profile.points if point.key in names]
     kept += [*frequency_ranges(profile), *profile.variants.values()]
-    for run in HarvestPlan.for_profile(profile, full=True).requests:
+    runs = HarvestPlan.for_profile(profile, full=True).requests
+    # In a packet a number that stands in both tables is that of the input register.
+    for run in sorted(runs, key=lambda run: run.function):
         for address in range(run.address, run.end):
             if not any(_has(part, run.function, address) for part in kept):
                 yield run.function, address
