@@ -58,10 +58,10 @@ _COSTS = """\
 ## What a harvest costs
 
 A cycle runs each second if the device bears it; where there are slim cycles, one in so
-many is full. *Before*: if each range of the profile were read on its own. *After*: as
-egw reads, merged within what the device bears; a few registers between two ranges may
-be read along to save a request. What a device refuses is left out, and asked again
-every five minutes.
+many is full. *Points*: requests if each point were read on its own. *Before*: if each
+range of the profile were. *After*: as egw reads, merged within what the device bears; a
+few registers between two ranges may be read along to save a request. What a device
+refuses is left out, and asked again every five minutes.
 """
 
 
@@ -114,6 +114,7 @@ def _costs(profiles: Iterable[Profile]) -> str:
         for cost in cycle_costs(profile):
             rhythm = {"full": f"1 of {every}", "slim": "the others"}[cost.cycle]
             figures = (
+                cost.points,
                 cost.requests_before,
                 cost.registers_before,
                 cost.requests,
@@ -121,8 +122,8 @@ def _costs(profiles: Iterable[Profile]) -> str:
             )
             which = rhythm if every > 1 else "all"
             rows.append((profile.name, cost.cycle, which, *map(str, figures)))
-    columns = ("requests before", "registers", "requests after", "registers")
-    return _table(("profile", "cycle", "which", *columns), rows, numbers=4)
+    columns = ("points", "requests before", "registers", "requests after", "registers")
+    return _table(("profile", "cycle", "which", *columns), rows, numbers=5)
 
 
 def _model() -> str:

@@ -26,12 +26,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EXIT_WRONG_USE = 2
+EXIT_BROKEN_PIPE = 141
+"""As shells report SIGPIPE."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
-    command: int = options.run(options)
+    try:
+        command: int = options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who reads has enough (`egw read ... | head`); nor can the rest be flushed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
     return command
 
 

@@ -246,3 +246,17 @@ def test_a_demo_that_cannot_be_is_refused(
     assert ended.stderr.endswith(
         f"argument {option}: found {value!r}, expected {expected}\n"
     )
+
+
+def test_output_that_nobody_reads_to_its_end_is_no_mistake() -> None:
+    command = [sys.executable, "-m", "egw", "profile", "show", "sungrow", "--json"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as shown:
+        assert shown.stdout is not None
+        assert shown.stderr is not None
+        shown.stdout.read(1)
+        shown.stdout.close()
+        errors = shown.stderr.read()
+
+    assert (shown.returncode, errors) == (141, "")

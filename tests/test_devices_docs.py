@@ -52,7 +52,7 @@ def test_every_profile_has_its_figures_in_the_documentation() -> None:
 def test_merging_never_costs_requests() -> None:
     for name in builtin_profiles():
         for cost in cycle_costs(find_profile(name)):
-            assert cost.requests <= cost.requests_before, name
+            assert cost.requests <= cost.requests_before <= cost.points, name
 
 
 def test_every_line_of_a_table_has_as_many_cells_as_its_head() -> None:

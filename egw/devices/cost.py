@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from egw.devices.merging import span_of
 from egw.devices.plan import HarvestPlan, requests_before_merging
 from egw.devices.profile import Profile, RegisterRange
 
@@ -21,6 +22,8 @@ class Cost:
     requests_before: int
     registers_before: int
     """If each range of the profile were read on its own."""
+    points: int
+    """Requests if each point were read on its own; alternatives count once."""
 
 
 def cycle_costs(profile: Profile) -> tuple[Cost, ...]:
@@ -42,7 +45,14 @@ def _cost(profile: Profile, cycle: Literal["full", "slim"]) -> Cost:
         registers=sum(block.count for block in merged),
         requests_before=len(apart),
         registers_before=sum(block.count for block in apart),
+        points=_points(profile, merged),
     )
+
+
+def _points(profile: Profile, merged: tuple[RegisterRange, ...]) -> int:
+    read = {register for block in merged for register in _registers(block)}
+    spans = (span_of(point) for point in profile.points)
+    return len({span for span in spans if read.issuperset(_registers(span))})
 
 
 def _without_repetition(profile: Profile) -> Profile:
