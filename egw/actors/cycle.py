@@ -125,10 +125,14 @@ class Cycle:
         self._missing = _told(asked, reason)
 
     def interrupt(self, reason: str) -> None:
-        """End the cycle: what it still lacks would be of another time than the rest."""
+        """End the cycle: what it still lacks would be of another time than the rest.
+
+        After a full one that was cut short comes a full one.
+        """
         if self._pending:
             self._pending.clear()
             self._missing = reason
+            self._number = 0 if self._is_full else self._number
 
     def finish(self, now_s: float) -> Reading | None:
         """Return the reading when the cycle is over; it may have no block at all."""

@@ -52,6 +52,7 @@ _PUBLISH_S = 1.0
 _TELL_GATEWAY_EVERY = 5
 _STAMP_PATIENCE_S = 2.0
 _DTYPE = "modbus_registers"
+_SEARCHING = "large blocks are not answered: finding the largest that is"
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,8 +82,8 @@ class BlockSize:
 class _Search:
     """Halves the size until it is answered, then approaches the limit from below.
 
-    After each failure comes a read of a size that was answered: only when it is
-    answered again was it the size, and not the line, that made the failure.
+    After each failure comes a read of a size that was answered. When it is not
+    answered now, it is the line and not the size that fails, and the search is off.
     """
 
     def __init__(self, block: RegisterRange, answered: int) -> None:
@@ -92,7 +92,7 @@ class _Search:
         self._size = block.count
         self._doubts_line = True
         """Whether the next read is of the size that was answered."""
-        self._failures = self._line_failures = 0
+        self._failures = 0
         self.is_over = False
         self.found: int | None = None
         """The size; None when the line was at fault, or nothing at all."""
@@ -118,15 +118,10 @@ class _Search:
             self._next_size()
 
     def _line_told(self, *, answered: bool) -> None:
-        self._doubts_line = not answered
-        if not answered:
-            self._line_failures += 1
-            self._failures = 0
-            self.is_over = self._line_failures >= SUSPICIOUS_FAILURES
-            return
-        self._line_failures = 0
+        self._doubts_line = False
+        self.is_over = not answered
         is_first = self._size == self._block.count
-        if self._failures >= (CERTAIN_FAILURES if is_first else TRIES):
+        if answered and self._failures >= (CERTAIN_FAILURES if is_first else TRIES):
             self._bad = self._size
             self._next_size()
 

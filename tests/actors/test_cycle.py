@@ -169,6 +169,21 @@ def test_an_interrupted_cycle_has_what_came_before(cycle: Cycle) -> None:
     assert cycle.incomplete == "no connection"
 
 
+def test_after_an_interrupted_full_cycle_comes_a_full_one() -> None:
+    full, slim = HarvestPlan([FIRST, SECOND], 125), HarvestPlan([THIRD], 125)
+    cycle = Cycle(full, slim, full_every=10, first_at_s=0.0)
+    cycle.begin(0.0, 1000)
+    cycle.interrupt("no connection")
+    cycle.finish(0.1)
+
+    again = read_all(cycle, 1.0, each_s=0.01)
+    after = read_all(cycle, 2.0, each_s=0.01)
+
+    assert again is not None
+    assert after is not None
+    assert (again.full, after.full) == (True, False)
+
+
 def test_other_plans_begin_with_a_full_cycle() -> None:
     old = HarvestPlan([FIRST], 125)
     cycle = Cycle(old, old, full_every=10, first_at_s=0.0)
