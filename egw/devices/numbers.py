@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from egw.devices.blocks import Block
 from egw.devices.plan import HarvestPlan
@@ -23,6 +24,7 @@ class UniqueNumbers:
             for block in HarvestPlan.for_profile(profile, full=full).requests:
                 tables[block.function].update(range(block.address, block.end))
         self._doubles = tables["holding"] & tables["input"]
+        self._cuts = lru_cache(maxsize=64)(self._find_cuts)
 
     def of(self, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
         """Return the blocks without such registers; cut where they stood."""
@@ -31,16 +33,21 @@ class UniqueNumbers:
         return tuple(part for block in blocks for part in self._parts(block))
 
     def _parts(self, block: Block) -> Iterator[Block]:
-        end = block.address + len(block.data) // 2
-        doubles = self._doubles.intersection(range(block.address, end))
-        if block.function == "input" or not doubles:
+        if block.function == "input":
             yield block
             return
-        for first, last in _runs(
-            a for a in range(block.address, end) if a not in doubles
-        ):
-            start, stop = 2 * (first - block.address), 2 * (last + 1 - block.address)
+        for first, start, stop in self._cuts(block.address, len(block.data)):
             yield Block(block.function, first, block.data[start:stop])
+
+    def _find_cuts(self, address: int, size: int) -> list[tuple[int, int, int]]:
+        """Return first register and bytes of what is left of a holding block."""
+        left = [
+            a for a in range(address, address + size // 2) if a not in self._doubles
+        ]
+        return [
+            (first, 2 * (first - address), 2 * (last + 1 - address))
+            for first, last in _runs(left)
+        ]
 
 
 def _runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
