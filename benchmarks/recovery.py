@@ -55,7 +55,7 @@ def run() -> dict[str, float]:
             Path(directory),
             devices=DEVICES,
             port=free_port(0),
-            profiles="solaredge,sungrow,growatt",
+            profiles="solaredge,sungrow,fronius",
         ) as setting,
         setting.start() as gateway,
     ):
