@@ -71,6 +71,10 @@ class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """What the reply before said is sent again, under the new transaction id."""
     late: Chance = False
     """The reply is kept until the next request has come, on whichever connection."""
+    bad_crc: Chance = False
+    """The check sum of the reply is wrong; on a serial bus only."""
+    noise: Chance = False
+    """Random bytes come before the reply; on a serial bus only."""
     single_connection: bool | Literal["refuse", "takeover"] = False
     """A second connection is closed at once while there is one (true, refuse), or
     closes the first (takeover)."""

@@ -110,6 +110,32 @@ class ModbusServer:
         """Return whether it is night and the device sleeps that way."""
         return self.faults.sleep == how and self.registers.is_dark
 
+    def goes_unanswered(self, pdu: bytes, connected_at: float) -> bool:
+        """Return whether a fault keeps a request from being answered."""
+        faults = self.faults
+        now = asyncio.get_running_loop().time()
+        oversized = faults.oversize == "silent" and faults.is_oversized(pdu)
+        return (
+            (now - self.last_reply_at) * 1000 < faults.min_gap_ms
+            or (now - connected_at) * 1000 < faults.connect_delay_ms
+            or oversized
+            or self.sleeps("silent")
+            or happens(faults.silent)
+        )
+
+    def answer(self, pdu: bytes) -> bytes:
+        """Return the reply to a request, with what was written not settled yet."""
+        now = asyncio.get_running_loop().time()
+        settle_s = self.faults.settle_ms / 1000
+        try:
+            old = self.settling.before(pdu) if settle_s else {}
+        except ModbusExceptionReply as refusal:
+            return exception(pdu[0], refusal.code)
+        reply = answer(pdu, self.registers)
+        if not reply[0] & 0x80:
+            self.settling.hide(old, now + settle_s)
+        return self.settling.shown(reply, pdu, now)
+
     def _watch_sun(self) -> None:
         loop = asyncio.get_running_loop()
         self._sun_check = loop.call_later(_SUN_CHECK_S, self._watch_sun)
@@ -213,7 +239,7 @@ class ModbusConnection(asyncio.Protocol):
         self, faults: Faults, transaction: int, unit: int, pdu: bytes
     ) -> None:
         server = self._server
-        if self._goes_unanswered(faults, pdu):
+        if server.goes_unanswered(pdu, self._made_at):
             server.counters.faults += 1
             return
         if happens(faults.drop):
@@ -222,7 +248,7 @@ class ModbusConnection(asyncio.Protocol):
             return
         code = faults.refusal(pdu)
         server.counters.faults += code is not None
-        reply = self._answer(faults, pdu) if code is None else exception(pdu[0], code)
+        reply = server.answer(pdu) if code is None else exception(pdu[0], code)
         frame = self._frame(transaction, unit, reply)
         sent = server.bridge.send(faults, frame, pdu)
         server.counters.faults += sent != [frame]
@@ -230,29 +256,6 @@ class ModbusConnection(asyncio.Protocol):
         for part in sent:
             self._send_later(part, delay_s)
             delay_s = 0.0
-
-    def _goes_unanswered(self, faults: Faults, pdu: bytes) -> bool:
-        now = self._loop.time()
-        oversized = faults.oversize == "silent" and faults.is_oversized(pdu)
-        return (
-            (now - self._server.last_reply_at) * 1000 < faults.min_gap_ms
-            or (now - self._made_at) * 1000 < faults.connect_delay_ms
-            or oversized
-            or self._server.sleeps("silent")
-            or happens(faults.silent)
-        )
-
-    def _answer(self, faults: Faults, pdu: bytes) -> bytes:
-        server = self._server
-        now = self._loop.time()
-        try:
-            old = server.settling.before(pdu) if faults.settle_ms else {}
-        except ModbusExceptionReply as refusal:
-            return exception(pdu[0], refusal.code)
-        reply = answer(pdu, server.registers)
-        if not reply[0] & 0x80:
-            server.settling.hide(old, now + faults.settle_ms / 1000)
-        return server.settling.shown(reply, pdu, now)
 
     def _frame(self, transaction: int, unit: int, reply: bytes) -> bytes:
         if reply[0] & 0x80:

@@ -25,6 +25,8 @@ _CHANCES = {
     "previous_reply": "send the reply before again",
     "previous_data": "send the reply before under the new transaction id",
     "late": "keep each reply until the next request has come",
+    "bad_crc": "send wrong check sums (serial bus)",
+    "noise": "send random bytes before each reply (serial bus)",
 }
 _WHOLE = {
     "exception": ("CODE", "answer everything with this exception code"),

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import select
-import socket
 import struct
 import time
 from collections.abc import Callable, Sequence
@@ -22,16 +21,16 @@ from pymodbus.exceptions import ConnectionException, ModbusException
 from pymodbus.pdu import ModbusPDU
 
 from egw.devices.blocks import Block
+from egw.devices.late_replies import LateReplies
 from egw.devices.profile import Manners, RegisterRange
-from egw.devices.transport import Garbage, NoAnswer, NoConnection, Refused
-
-KEEPALIVE_S = 15
-
-MAX_READ = 125
-"""Registers in one read: Modbus Application Protocol V1.1b3, 6.3 and 6.4."""
-
-LATEST_S = 10.0
-"""Later than this after a request its reply is not expected any more."""
+from egw.devices.sockets import connect
+from egw.devices.transport import (
+    MAX_READ,
+    Garbage,
+    NoAnswer,
+    NoConnection,
+    Refused,
+)
 
 _LENGTH_COUNTS_FROM = 6
 """Transaction, protocol and length take two bytes each; the length counts what
@@ -77,14 +76,12 @@ class ModbusTcp:
         """Prepare a connection; `timeout_s` bounds connecting and each reply."""
         self._where = (host, port)
         self._timeout_s = timeout_s
-        self._address = f"{host}:{port}"
         self.unit = unit
         self._gap_s = manners.gap_ms / 1000
         self._connect_delay_s = manners.connect_delay_ms / 1000
         self._single_connection = manners.single_connection
         self._echoes_id = manners.echoes_transaction_id
-        self._unanswered: dict[bytes, float] = {}
-        """What late replies would begin with, and since when they were given up."""
+        self._late_replies = LateReplies(monotonic)
         self._sleep = sleep
         self._monotonic = monotonic
         self._quiet_since_s = 0.0
@@ -110,22 +107,16 @@ class ModbusTcp:
         """
         if self.connected:
             return
-        try:
-            # pymodbus's own connect does not say why it failed.
-            connection = socket.create_connection(self._where, self._timeout_s)
-            self._client.socket = connection
-            _tune(connection, reset_at_end=self._single_connection)
-        except (OSError, UnicodeError) as error:
-            self.close()
-            why = getattr(error, "strerror", None) or str(error)
-            raise NoConnection(
-                f"cannot connect to {self._address}: {why.lower()}"
-            ) from error
+        # pymodbus's own connect does not say why it failed.
+        connection = connect(
+            self._where, self._timeout_s, reset_at_end=self._single_connection
+        )
+        self._client.socket = connection
         self._arrivals = select.poll()
         self._arrivals.register(connection, select.POLLIN)
         if self._connect_delay_s:
             self._sleep(self._connect_delay_s)
-        if self._unanswered:
+        if self._late_replies:
             self._await_late_reply()
         self._quiet_since_s = self._monotonic()
 
@@ -151,7 +142,7 @@ class ModbusTcp:
         else:
             function, read = 4, self._client.read_input_registers
         expected = struct.pack(">HBBB", size + 3, self.unit, function, size)
-        if self._unanswered and self._may_be_late(expected):
+        if self._late_replies.may_be(expected):
             self._read_other_length(registers)
         self._exchange(
             lambda: read(registers.address, count=registers.count, device_id=self.unit),
@@ -171,23 +162,12 @@ class ModbusTcp:
             struct.pack(">HBBHH", 6, self.unit, 16, address, len(words)),
         )
 
-    def _may_be_late(self, expected: bytes) -> bool:
-        """Tell whether a late reply would fit a request; forget those of long ago."""
-        given_up_since_s = self._monotonic() - LATEST_S
-        self._unanswered = {
-            reply: at_s
-            for reply, at_s in self._unanswered.items()
-            if at_s >= given_up_since_s
-        }
-        return expected in self._unanswered
-
     def _read_other_length(self, registers: RegisterRange) -> None:
         """Read something else before a read that a late reply would fit.
 
         A bridge answers in order: after the reply to this, none of before can come.
         """
-        lost = {expected[-1] // 2 for expected in self._unanswered}
-        count = next((count for count in range(1, MAX_READ) if count not in lost), 1)
+        count = self._late_replies.other_count(MAX_READ)
         with contextlib.suppress(Refused):
             self.read(msgspec.structs.replace(registers, count=count))
 
@@ -218,12 +198,12 @@ class ModbusTcp:
             self._quiet_since_s = self._monotonic()
         if self._reply[7] & _EXCEPTION_BIT:
             raise Refused(self._reply[8])
-        self._unanswered.clear()
+        self._late_replies.clear()
 
     def _give_up(self, expected: bytes) -> None:
         self.close()
         if not self._echoes_id:
-            self._unanswered[expected] = self._monotonic()
+            self._late_replies.expect(expected)
 
     def _await_late_reply(self) -> None:
         """Let a reply that was given up for lost arrive, and drop it.
@@ -284,20 +264,3 @@ class ModbusTcp:
             raise Garbage("not the unit, function or size that was asked for")
         if len(frame) > 9 or frame[8:] == b"\0":
             raise Garbage("not an exception reply")
-
-
-def _tune(connection: socket.socket, *, reset_at_end: bool) -> None:
-    """Set what a connection to a device needs.
-
-    With `reset_at_end` it ends by a reset, even when this process is killed: a device
-    that serves one connection has its place free at once, and need not notice first
-    that the connection was closed.
-    """
-    connection.settimeout(0)  # pymodbus does so too, from its first read on
-    if reset_at_end:
-        linger = struct.pack("ii", 1, 0)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_S)

@@ -2,12 +2,13 @@
 
 DeviceError
     NoConnection    there is none, or it broke
+        NoPort      this machine has no such serial port
     NoAnswer        the device was silent for the whole timeout
     Refused         the device answered with a Modbus exception; nothing is broken
     Garbage         the device answered what no device may answer
 
-After any failure but `Refused` the transport is closed, so that a late reply can never
-be taken for the reply to another request.
+After any failure but `Refused` the transport is not connected any more, and connecting
+makes sure that a late reply is not taken for the reply to another request.
 """
 
 from __future__ import annotations
@@ -17,6 +18,12 @@ from typing import Protocol
 
 from egw.devices.blocks import Block
 from egw.devices.profile import RegisterRange
+
+MAX_READ = 125
+"""Registers in one read: Modbus Application Protocol V1.1b3, 6.3 and 6.4."""
+
+MAX_WRITE = 123
+"""Registers in one write: Modbus Application Protocol V1.1b3, 6.12."""
 
 EXCEPTION_NAMES = {
     1: "illegal function",
@@ -44,6 +51,13 @@ class DeviceError(Exception):
 
 class NoConnection(DeviceError):
     """Raised when there is no connection to the device, or it broke."""
+
+
+class NoPort(NoConnection):
+    """Raised when this machine has no such serial port: an adapter is not plugged in.
+
+    Looking for it disturbs nobody.
+    """
 
 
 class NoAnswer(DeviceError):
