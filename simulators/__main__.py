@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from egw.devices.loader import find_profile
 from simulators import site
 from simulators.backend import Backend
+from simulators.bus_site import BusDevice, BusPlace, run_bus
 from simulators.device import SimulatedDevice, simulated
 from simulators.faults import HEALTHY
 from simulators.journal import Journal, JournalError
@@ -21,6 +22,7 @@ from simulators.modbus_server import ModbusServer
 from simulators.options import add_faults, given_faults, whole
 from simulators.plant import DAY_S, Grid
 from simulators.replay import ReplayedDevice, load_recording
+from simulators.rtu_bus import DEFAULT_BAUD_RATE, BusUnit
 from simulators.vendor import quirks_of
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ examples:
   python -m simulators inverter --profile huawei --port 1502 --replay recording.json
   python -m simulators inverter --profile solaredge --port 1502 \\
       --latency-ms 200 --drop 0.01 --refuse holding:40069:37:2 --control-port 1600
+  python -m simulators inverter --profile sdm630 --unit 1 --beside sdm630:2 \\
+      --serial-link ./bus --baud-rate 9600
   python -m simulators backend --port 8080 --gateway 0123ee:<128 hex digits>
   python -m simulators site --devices 3 --json
 
@@ -67,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    _add_inverter(commands.add_parser("inverter", help="one device on Modbus TCP"))
+    _add_inverter(
+        commands.add_parser("inverter", help="one device, on Modbus TCP or RTU")
+    )
     _add_backend(commands.add_parser("backend", help="takes and verifies packets"))
     _add_site(commands.add_parser("site", help="several devices and a backend"))
     return parser
@@ -107,6 +113,7 @@ def _add_inverter(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--control-port", type=_port, help="see simulators/README.md")
     parser.add_argument("--replay", type=Path, metavar="FILE", help="serve a recording")
     parser.add_argument("--loop", action="store_true", help="repeat the recording")
+    _add_bus(parser)
     _add_plant(parser)
     _add_common(parser)
     parser.add_argument(
@@ -114,6 +121,35 @@ def _add_inverter(parser: argparse.ArgumentParser) -> None:
     )
     add_faults(parser)
     parser.set_defaults(run=_run_inverter)
+
+
+def _add_bus(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("Modbus RTU, in place of Modbus TCP")
+    way = group.add_mutually_exclusive_group()
+    way.add_argument(
+        "--serial-link",
+        type=Path,
+        metavar="PATH",
+        help="serve RTU on a pseudo-terminal, to which PATH is made a link",
+    )
+    way.add_argument(
+        "--rtu-tcp", action="store_true", help="serve RTU over TCP, as bridges do"
+    )
+    group.add_argument(
+        "--baud-rate",
+        type=_baud_rate,
+        default=DEFAULT_BAUD_RATE,
+        metavar="N",
+        help="speed of the bus (default: %(default)s)",
+    )
+    group.add_argument(
+        "--beside",
+        action="append",
+        type=_beside,
+        default=[],
+        metavar="PROFILE:UNIT",
+        help="another device on the same bus, without faults; may be repeated",
+    )
 
 
 def _add_backend(parser: argparse.ArgumentParser) -> None:
@@ -191,6 +227,19 @@ async def _run_inverter(options: argparse.Namespace) -> None:
     registers, profile = _registers(options)
     unit = profile.default_unit if options.unit is None else options.unit
     faults = given_faults(options, quirks_of(profile) if options.strict else HEALTHY)
+    if options.serial_link is not None or options.rtu_tcp:
+        first = BusUnit(options.name, registers, unit=unit, faults=faults)
+        await run_bus(
+            [BusDevice(first, registers, profile.name), *_beside_it(options)],
+            BusPlace(options.host, options.port, options.serial_link),
+            baud_rate=options.baud_rate,
+            control_port=options.control_port,
+            as_json=options.json,
+            until_eof=options.until_eof,
+        )
+        return
+    if options.beside:
+        raise ValueError("--beside needs a bus: --serial-link or --rtu-tcp")
     server = ModbusServer(options.name, registers, unit=unit, faults=faults)
     await site.run_inverter(
         server,
@@ -200,6 +249,22 @@ async def _run_inverter(options: argparse.Namespace) -> None:
         as_json=options.json,
         until_eof=options.until_eof,
     )
+
+
+def _beside_it(options: argparse.Namespace) -> list[BusDevice]:
+    own = options.data_dir and options.data_dir / "profiles"
+    found = []
+    for number, (name, unit) in enumerate(options.beside, start=1):
+        registers = simulated(
+            find_profile(name, own),
+            Grid(),
+            serial=f"{options.serial}-{number}",
+            start_hour=options.start_hour,
+            day_length_s=options.day_length_s,
+        )
+        served = BusUnit(f"beside-{number}", registers, unit=unit)
+        found.append(BusDevice(served, registers, name))
+    return found
 
 
 def _registers(
@@ -285,6 +350,17 @@ def _port(text: str) -> int:
 
 def _unit(text: str) -> int:
     return whole(text, 0, 255)
+
+
+def _baud_rate(text: str) -> int:
+    return whole(text, 300, 4_000_000)
+
+
+def _beside(text: str) -> tuple[str, int]:
+    name, colon, unit = text.rpartition(":")
+    if not colon or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not PROFILE:UNIT")
+    return name, whole(unit, 1, 247)
 
 
 def _count(text: str) -> int:

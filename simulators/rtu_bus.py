@@ -2,7 +2,7 @@
 
 One end is for a master: bytes that it sends come in by `hear`, what devices send goes
 out through `ends`. As on a real bus a frame ends with silence, two who send at once
-spoil both frames, and a device that is slow may speak when nobody waits for it any more.
+spoil both frames, and a slow device may speak when nobody waits for it any more.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class BusUnit(ModbusServer):
     def _stop_listening(self) -> None:
         self.is_on = False
 
-    def replies(self, pdu: bytes) -> list[bytes]:
-        """Return the frames that the device sends for a request."""
+    def replies(self, number: int, pdu: bytes) -> list[bytes]:
+        """Return the frames that the device sends for a request to a unit id of its."""
         self.counters.requests += 1
         if self.goes_unanswered(pdu, float("-inf")) or happens(self.faults.drop):
             self.counters.faults += 1
@@ -54,7 +54,7 @@ class BusUnit(ModbusServer):
         code = self.faults.refusal(pdu)
         reply = self.answer(pdu) if code is None else exception(pdu[0], code)
         self.counters.exceptions += bool(reply[0] & 0x80)
-        frame = framed(self.unit, reply)
+        frame = framed(number, reply)
         sent = self._spoilt(self.bridge.send(_on_a_bus(self), frame, pdu))
         self.counters.faults += code is not None or sent != [frame]
         return sent
@@ -153,7 +153,7 @@ class RtuBus:
             self.counters.foreign_unit += 1
             return
         delay_s = TURNAROUND_S + unit.faults.delay_s()
-        for frame in unit.replies(pdu):
+        for frame in unit.replies(number, pdu):
             self._loop.call_later(delay_s, self._send, unit, frame)
             delay_s += len(frame) * self._character_s + self._silence_s
 

@@ -17,7 +17,7 @@ _MOST_BYTES = 4096
 
 
 class SerialLink:
-    """A pseudo-terminal under a name of its own, in place of an adapter and its port."""
+    """A pseudo-terminal under a name of its own: an adapter and its port."""
 
     def __init__(self, bus: RtuBus, path: Path) -> None:
         self._bus = bus
