@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING
 from egw.cli_arguments import EXIT_INTERRUPTED, add_url, whole
 
 if TYPE_CHECKING:
+    from egw.devices.reach import TransportKind
+    from egw.devices.wire import SerialLine
+
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
 
-_ALONE = ("host", "port", "unit", "timeout_ms")
+_ALONE = (
+    *("host", "port", "unit", "timeout_ms", "rtu_over_tcp"),
+    *("serial_port", "baud_rate", "parity", "stop_bits"),
+)
 """Options that only a read without a gateway takes."""
+_SERIAL = ("baud_rate", "parity", "stop_bits")
+"""Options that only a serial port takes."""
 _TIMEOUT_MS = 2000
 
 
@@ -24,15 +32,17 @@ def add_read(commands: Commands) -> None:
         help="show the decoded points of a device now",
         description="Show the decoded points of a device now: of one that a running "
         "gateway reads (NAME), or of any device in this network without a gateway "
-        "(--profile and --host).",
+        "(--profile and --host) or on a serial port (--profile and --serial-port).",
         epilog="examples: egw read roof | egw read --profile huawei --host "
-        "192.168.1.40 | egw read --profile sma --host 192.168.1.41 --unit 3 --json",
+        "192.168.1.40 | egw read --profile sma --host 192.168.1.41 --unit 3 --json | "
+        "egw read --profile sdm630 --serial-port /dev/ttyUSB0",
     )
     read.add_argument("name", nargs="?", metavar="NAME", help="as configured")
     add_url(read)
     read.add_argument("--profile", metavar="P", help="type of device, without gateway")
     read.add_argument("--host", metavar="H", help="address or name of the device")
     read.add_argument("--port", type=_port, metavar="N", help="default: the profile's")
+    _add_serial(read)
     read.add_argument(
         "--unit", type=_unit, metavar="N", help="default: the one that answers"
     )
@@ -45,6 +55,23 @@ def add_read(commands: Commands) -> None:
     _add_data_dir(read)
     read.add_argument("--json", action="store_true", help="for programs")
     read.set_defaults(run=lambda options: _read(options, read))
+
+
+def _add_serial(read: argparse.ArgumentParser) -> None:
+    read.add_argument(
+        "--rtu-over-tcp",
+        action="store_const",
+        const=True,
+        help="the host is a bridge that passes on RTU as it is; with --port",
+    )
+    read.add_argument(
+        "--serial-port", metavar="PATH", help="Modbus RTU there, in place of --host"
+    )
+    read.add_argument("--baud-rate", type=_baud_rate, metavar="N", help="default: 9600")
+    read.add_argument("--parity", choices=("none", "even", "odd"), help="default: none")
+    read.add_argument(
+        "--stop-bits", type=int, choices=(1, 2), metavar="N", help="1 or 2; default: 1"
+    )
 
 
 def add_profile(commands: Commands) -> None:
@@ -80,6 +107,10 @@ def _port(text: str) -> int:
     return whole(text, 1, 65535)
 
 
+def _baud_rate(text: str) -> int:
+    return whole(text, 300, 4_000_000)
+
+
 def _unit(text: str) -> int:
     return whole(text, 0, 255)
 
@@ -108,19 +139,22 @@ def _read(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from egw.cli_read import Target, read_alone, read_through_gateway
 
     if (options.name is None) == (options.profile is None):
-        parser.error("give either NAME, or --profile and --host")
+        parser.error(
+            "give either NAME, or --profile and --host, or --profile and --serial-port"
+        )
     alone = [name for name in _ALONE if getattr(options, name) is not None]
     if options.name is not None:
         if alone:
             option = alone[0].replace("_", "-")
             parser.error(f"--{option} goes with --profile, not with NAME")
         return read_through_gateway(options.url, options.name, as_json=options.json)
-    if options.host is None:
-        parser.error("--profile needs --host")
+    transport, line = _transport(options, parser)
     target = Target(
         profile=options.profile,
-        host=options.host,
+        host=options.host or options.serial_port,
         port=options.port,
+        transport=transport,
+        line=line,
         unit=options.unit,
         timeout_ms=options.timeout_ms or _TIMEOUT_MS,
         profiles_dir=_profiles_dir(options),
@@ -129,6 +163,31 @@ def _read(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         return read_alone(target, as_json=options.json)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+
+
+def _transport(
+    options: argparse.Namespace, parser: argparse.ArgumentParser
+) -> tuple[TransportKind, SerialLine]:
+    from egw.devices.wire import SerialLine
+
+    serial = {
+        name: value for name in _SERIAL if (value := getattr(options, name)) is not None
+    }
+    if options.serial_port is None:
+        if options.host is None:
+            parser.error("--profile needs --host or --serial-port")
+        if serial:
+            option = next(iter(serial)).replace("_", "-")
+            parser.error(f"--{option} goes with --serial-port")
+        if not options.rtu_over_tcp:
+            return "modbus-tcp", SerialLine()
+        if options.port is None:
+            parser.error("--rtu-over-tcp needs --port, the bridge's")
+        return "rtu-over-tcp", SerialLine()
+    for name in ("host", "port", "rtu_over_tcp"):
+        if getattr(options, name) is not None:
+            parser.error(f"--{name.replace('_', '-')} does not go with --serial-port")
+    return "modbus-rtu", SerialLine(**serial)
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,23 @@ from egw.devices.decode import Decoder
 from egw.devices.harvest_once import Harvested, harvest_once, read_patiently
 from egw.devices.identify import Identified, find_unit, identify
 from egw.devices.missing import Expected
-from egw.devices.modbus_tcp import ModbusTcp
 from egw.devices.model import data_model
 from egw.devices.profile import Profile, ProfileError
-from egw.devices.transport import DeviceError, NoConnection, Refused, Transport
+from egw.devices.reach import Reach, TransportKind, make_transport
+from egw.devices.transport import (
+    DeviceError,
+    NoConnection,
+    NoPort,
+    Refused,
+    Transport,
+)
+from egw.devices.wire import SerialLine
 
+_PORT_HINTS = {
+    errno.EACCES: "Is this user in the group that may use serial ports (dialout)?",
+    errno.EAGAIN: "Stop that first; is it a gateway?",
+    errno.EBUSY: "Stop that first; is it a gateway?",
+}
 _SILENT_FOR_S = 1.0
 """Progress is shown when it takes longer."""
 
@@ -49,10 +62,19 @@ class Target:
 
     profile: str
     host: str
+    """Address; of a serial port its path."""
     port: int | None = None
+    transport: TransportKind = "modbus-tcp"
+    line: SerialLine = field(default_factory=SerialLine)
     unit: int | None = None
     timeout_ms: int = 2000
     profiles_dir: Path | None = None
+
+    def reach(self, profile: Profile) -> Reach:
+        """Where the device is, with the profile's port where none is given."""
+        on_a_port = self.transport == "modbus-rtu"
+        port = 0 if on_a_port else self.port or profile.default_port
+        return Reach(self.host, port, self.transport, self.line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +82,7 @@ class _Found:
     """A device that has been read."""
 
     profile: Profile
-    host: str
-    port: int
+    reach: Reach
     unit: int
     identified: Identified
     harvested: Harvested
@@ -120,16 +141,15 @@ def _read(target: Target) -> _Found:
         profile = named(target.profile, target.profiles_dir)
     except ProfileError as error:
         raise ReadError(str(error)) from error
-    port = target.port or profile.default_port
+    reach = target.reach(profile)
+    place = reach.place
     unit = profile.default_unit if target.unit is None else target.unit
-    device = ModbusTcp(
-        target.host,
-        port,
+    device = make_transport(
+        reach,
         unit=unit,
         timeout_s=target.timeout_ms / 1000,
         manners=profile.manners,
     )
-    place = f"{target.host}:{port}"
     progress = Progress(place)
     try:
         unit = _answering_unit(device, profile, target)
@@ -145,7 +165,7 @@ def _read(target: Target) -> _Found:
             f"{place} answers, but has none of the registers of a {profile.name}: is "
             "it of another type? All types: egw profile list"
         )
-    return _Found(profile, target.host, port, unit, identified, harvested)
+    return _Found(profile, reach, unit, identified, harvested)
 
 
 def _answering_unit(device: Transport, profile: Profile, target: Target) -> int:
@@ -173,7 +193,9 @@ def _identified(device: Transport, profile: Profile, max_registers: int) -> Iden
 def _advice(error: DeviceError, place: str, target: Target, profile: Profile) -> str:
     cause = error.__cause__
     is_taken = profile.manners.single_connection
-    if isinstance(error, NoConnection) and isinstance(cause, OSError):
+    if target.transport == "modbus-rtu":
+        text, hint, is_taken = *_serial_advice(error, place), False
+    elif isinstance(error, NoConnection) and isinstance(cause, OSError):
         text, hint = str(error), _connection_hint(cause)
         is_taken &= isinstance(cause, ConnectionError)
     elif isinstance(error, Refused):
@@ -199,6 +221,20 @@ def _connection_hint(cause: OSError) -> str:
     if isinstance(cause, ConnectionError):
         return "Try again."
     return "Is the address right, and the device on and in this network?"
+
+
+def _serial_advice(error: DeviceError, place: str) -> tuple[str, str]:
+    if isinstance(error, NoPort):
+        return str(error), "Is the adapter plugged in (ls /dev/serial/by-id)?"
+    if isinstance(error, NoConnection):
+        number = getattr(error.__cause__, "errno", None)
+        return str(error), _PORT_HINTS.get(number or 0, "Is it the right path?")
+    if isinstance(error, Refused):
+        return f"{place}: {error}", "Try again in a minute."
+    return f"{place} is open, but {error}", (
+        "Are --unit, --baud-rate, --parity and --stop-bits those of the device, and "
+        "are wires A and B the right way round?"
+    )
 
 
 def _unit_hint(target: Target) -> str:
@@ -241,8 +277,8 @@ def _body(found: _Found) -> dict[str, Any]:
         "missing_because": missing,
         "suspect": [],
         "profile": found.profile.name,
-        "host": found.host,
-        "port": found.port,
+        "host": found.reach.host,
+        "port": found.reach.port,
         "unit": found.unit,
         "serial": found.identified.serial,
         "device_model": found.identified.model,
@@ -258,9 +294,8 @@ def _view(found: _Found) -> Parts:
     says = found.identified
     names = (("serial", says.serial), ("model", says.model))
     words = [f"{name} {text}" for name, text in names if text]
-    headline = (
-        f"{found.profile.display_name} at {found.host}:{found.port}, unit {found.unit}"
-    )
+    place = found.reach.place
+    headline = f"{found.profile.display_name} at {place}, unit {found.unit}"
     return [
         Text(printable(", ".join((headline, *words))), style="bold"),
         points_view(points_of(values, found.profile.units)),

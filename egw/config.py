@@ -30,6 +30,7 @@ from egw.config_keys import (
     keys,
     table_type,
 )
+from egw.config_transport import check_transport
 from egw.config_values import ConfigError, checked, expected, show
 
 __all__ = [
@@ -67,7 +68,8 @@ def load_config(
     if data_dir is not None:
         values["data_dir"] = data_dir
     config = msgspec.convert(values, Config)
-    _check_devices(where, config.devices, profiles(config.data_dir))
+    given = values.get("device", ())
+    _check_devices(where, config.devices, given, profiles(config.data_dir))
     return config
 
 
@@ -178,11 +180,15 @@ def _unknown_variable(variable: str, known: Iterable[str]) -> ConfigError:
 
 
 def _check_devices(
-    where: str, devices: Iterable[Device], profiles: Collection[str]
+    where: str,
+    devices: Iterable[Device],
+    given: Iterable[Collection[str]],
+    profiles: Collection[str],
 ) -> None:
     names: dict[str, int] = {}
-    addresses: dict[tuple[str, str, str], int] = {}
-    for number, device in enumerate(devices, start=1):
+    addresses: dict[tuple[str, ...], int] = {}
+    each = zip(devices, given, strict=True)
+    for number, (device, keys_given) in enumerate(each, start=1):
         key = f"{_label(number, device.name)}: "
         if device.profile not in profiles:
             raise _unknown_profile(where, key, device.profile, profiles)
@@ -191,7 +197,17 @@ def _check_devices(
             raise ConfigError(
                 where, f"{key}name", found=found, expected="a name of its own"
             )
-        if (other := addresses.setdefault(_address(device), number)) != number:
+        check_transport(where, key, device, keys_given)
+        other = addresses.setdefault(_address(device), number)
+        if other != number and device.transport == "modbus-rtu":
+            found = f"{show(device.serial_port)}, the port of device {other}"
+            raise ConfigError(
+                where,
+                f"{key}serial_port",
+                found=found,
+                expected="a serial port of its own",
+            )
+        if other != number:
             found = f"{show(device.host)} with the port and unit of device {other}"
             raise ConfigError(
                 where, f"{key}host", found=found, expected="an address of its own"
@@ -207,8 +223,10 @@ def _unknown_profile(
     return ConfigError(where, f"{key}profile", found=show(name), expected=wanted)
 
 
-def _address(device: Device) -> tuple[str, str, str]:
+def _address(device: Device) -> tuple[str, ...]:
     """Identify where a device is, as far as it is known without its profile."""
+    if device.transport == "modbus-rtu":
+        return (str(Path(device.serial_port).resolve()),)
     profile = f"default of {device.profile}"
     port = str(device.port or profile)
     unit = profile if device.unit is None else str(device.unit)

@@ -20,11 +20,11 @@ _INTRODUCTION = """\
 
 This page is made from the code (`python -m egw.config_docs`).
 
-egw reads one TOML file. Every key may be left out, except three of each device. An
-environment variable overrides the file, and `--data-dir` on the command line overrides
-both. Devices are set in the file only. `egw check-config FILE` tells whether a file is
-good; a mistake stops egw with one line that names the key, what was found and what is
-expected:
+egw reads one TOML file. Every key may be left out, except three of each device: `name`,
+`profile`, and `host` or `serial_port`. An environment variable overrides the file, and
+`--data-dir` on the command line overrides both. Devices are set in the file only.
+`egw check-config FILE` tells whether a file is good; a mistake stops egw with one line
+that names the key, what was found and what is expected:
 
     egw.toml: api.port: found "five", expected an integer from 0 to 65535
 
@@ -48,6 +48,21 @@ profile = "solaredge"
 host = "127.0.0.1"
 port = 1502
 ```
+
+A device on a serial port, such as an RS485 adapter:
+
+```toml
+[[device]]
+name = "meter"
+profile = "sdm630"
+transport = "modbus-rtu"
+serial_port = "/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A50285BI-if00-port0"
+baud_rate = 9600
+unit = 1
+```
+
+A serial port or bridge serves one device. The port is for egw alone: a program that has
+it open keeps egw out, and the other way round.
 
 In an environment variable a list is separated by commas, and a boolean is `true` or
 `false`. A variable that begins with `EGW_` and is not listed here is a mistake.

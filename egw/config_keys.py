@@ -15,6 +15,7 @@ from msgspec import Meta
 from egw.config_values import (
     has_no_doubles,
     has_no_null,
+    is_absolute_path,
     is_host,
     is_http_url,
     is_http_url_or_empty,
@@ -50,6 +51,8 @@ Host = Annotated[
         }
     ),
 ]
+
+Transport = Literal["modbus-tcp", "modbus-rtu", "rtu-over-tcp"]
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -204,21 +207,54 @@ class Device(Table, frozen=True, kw_only=True):
             extra={"expected": "the name of a profile"},
         ),
     ]
-    connection: Annotated[
-        Literal["tcp"], Meta(description="How the device is reached: Modbus TCP.")
-    ] = "tcp"
-    host: Annotated[Host, Meta(description="Address of the device.")]
+    transport: Annotated[
+        Transport,
+        Meta(
+            description='How the device is reached: `"modbus-rtu"` on a serial port, '
+            '`"rtu-over-tcp"` through a bridge that passes on bytes as they are.'
+        ),
+    ] = "modbus-tcp"
+    host: Annotated[
+        Host,
+        Meta(description="Address of the device or bridge; not with `modbus-rtu`."),
+    ] = ""
     port: Annotated[
-        int, Meta(ge=0, le=65535, description="TCP port; 0: the profile's.")
+        int,
+        Meta(
+            ge=0,
+            le=65535,
+            description="TCP port; 0: the profile's. Required with `rtu-over-tcp`, not "
+            "with `modbus-rtu`.",
+        ),
     ] = 0
+    serial_port: Annotated[
+        str,
+        Meta(
+            description="Path of the serial port, best one in `/dev/serial/by-id`; "
+            "with `modbus-rtu` only, as are the next three.",
+            extra={
+                "expected": "the absolute path of a serial port",
+                "check": is_absolute_path,
+            },
+        ),
+    ] = ""
+    baud_rate: Annotated[
+        int, Meta(ge=300, le=4_000_000, description="Bits a second on the line.")
+    ] = 9600
+    parity: Annotated[
+        Literal["none", "even", "odd"], Meta(description="Parity bit of a character.")
+    ] = "none"
+    stop_bits: Annotated[
+        int, Meta(ge=1, le=2, description="Stop bits of a character.")
+    ] = 1
     unit: (
         Annotated[
             int,
             Meta(
                 ge=0,
                 le=255,
-                description="Modbus unit id; left out: the profile's, or of several "
-                "the first that answers.",
+                description="Modbus unit id, 1 to 247 on a serial line; left out: the "
+                "profile's, or of several the first that answers.",
             ),
         ]
         | None

@@ -79,6 +79,11 @@ def has_no_null(text: str) -> bool:
     return "\0" not in text
 
 
+def is_absolute_path(text: str) -> bool:
+    """Tell whether `text` can be an absolute path."""
+    return text.startswith("/") and has_no_null(text)
+
+
 def is_short_and_printable(text: str) -> bool:
     """Tell whether `text` has at most 64 characters, all printable."""
     return len(text) <= 64 and text.isprintable()

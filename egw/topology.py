@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from egw.actors.settings import DeviceSettings, HarvestSettings
 from egw.config import ConfigError
 from egw.devices.loader import find_profile
+from egw.devices.wire import SerialLine
 from egw.messages import (
     API,
     BACKEND,
@@ -61,26 +62,34 @@ def topology(config: Config) -> tuple[WorkerSpec, ...]:
 def check_connections(config: Config, where: str) -> None:
     """Refuse devices that would need a second connection to one that serves only one.
 
-    Each device has a connection of its own. `where` names the configuration file.
+    Each device has a connection of its own, also to a bridge that knows no frames and
+    would mix up those of two. `where` names the configuration file.
     Raises ConfigError and ProfileError.
     """
-    first: dict[tuple[str, int], tuple[int, Profile]] = {}
+    first: dict[tuple[str, int], tuple[int, str]] = {}
     for number, device in enumerate(config.devices, start=1):
         profile = find_profile(device.profile, profiles_dir(config.data_dir))
+        if device.transport == "modbus-rtu":
+            continue  # no two have one serial port: the configuration was read
         port = device.port or profile.default_port
-        other, known = first.setdefault((device.host.lower(), port), (number, profile))
-        single = next((p for p in (profile, known) if _is_single(p)), None)
-        if other != number and single is not None:
+        single = _single(device, profile)
+        other, known = first.setdefault((device.host.lower(), port), (number, single))
+        if other != number and (single or known):
             raise ConfigError(
                 where,
                 f'device {number} "{device.name}": host',
                 found=f'"{device.host}", port {port}, where device {other} is too',
-                expected=f"another host or port: a {single.name} serves one connection",
+                expected=f"another host or port: {single or known}",
             )
 
 
-def _is_single(profile: Profile) -> bool:
-    return profile.manners.single_connection
+def _single(device: Device, profile: Profile) -> str:
+    """Say why a device needs an address of its own; empty: it does not."""
+    if device.transport == "rtu-over-tcp":
+        return "a bridge serves one device"
+    if profile.manners.single_connection:
+        return f"a {profile.name} serves one connection"
+    return ""
 
 
 def profiles_dir(data_dir: Path) -> Path:
@@ -158,11 +167,12 @@ def _harvest_settings(config: Config) -> HarvestSettings:
 def _inverter(config: Config, device: Device, number: int) -> ChildSpec:
     directory = profiles_dir(config.data_dir)
     profile = find_profile(device.profile, directory)
+    on_a_port = device.transport == "modbus-rtu"
     settings = DeviceSettings(
         name=device.name,
         profile=device.profile,
-        host=device.host,
-        port=device.port or profile.default_port,
+        host=device.serial_port if on_a_port else device.host,
+        port=0 if on_a_port else device.port or profile.default_port,
         unit=device.unit,
         timeout_s=device.timeout_ms / 1000,
         sn=device.sn,
@@ -171,6 +181,8 @@ def _inverter(config: Config, device: Device, number: int) -> ChildSpec:
         slot=number * _GOLDEN % 1,
         profiles_dir=directory,
         learned_file=config.data_dir / "learned" / f"{device.name}.json",
+        transport=device.transport,
+        line=SerialLine(device.baud_rate, device.parity, device.stop_bits),
     )
     return ChildSpec(
         inverter_name(device.name),

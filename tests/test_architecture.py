@@ -18,7 +18,10 @@ VOCABULARY = ("egw.devices.blocks", "egw.devices.profile")
 """Types that describe data; messages carry them, so they import nothing of egw else."""
 
 LIBRARIES = ("egw.devices", "egw.crypto", "egw.storage", "egw.ble")
-CONFIG = ("egw.config", "egw.config_docs", "egw.config_keys", "egw.config_values")
+CONFIG = (
+    *("egw.config", "egw.config_docs", "egw.config_keys"),
+    *("egw.config_transport", "egw.config_values"),
+)
 
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "egw.runtime": (),
@@ -34,6 +37,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "egw.config": CONFIG,
     "egw.config_docs": CONFIG,
     "egw.config_keys": CONFIG,
+    "egw.config_transport": CONFIG,
     "egw.config_values": CONFIG,
     "egw.devices_docs": ("egw.devices",),
     "simulators": ("egw.devices",),
@@ -196,6 +200,7 @@ def has_actor(module: str) -> bool:
     ("library", "homes"),
     [
         ("pymodbus", ("egw/devices",)),
+        ("serial", ("egw/devices",)),
         ("pykka", ("egw/runtime",)),
         ("multiprocessing", ("egw/runtime",)),
         ("cryptography", ("egw/crypto",)),

@@ -16,6 +16,7 @@ import yaml
 from lan_device import SERIAL, on_the_lan
 
 from egw import cli_read
+from egw.devices import reach
 from egw.devices.loader import builtin_profiles, find_profile
 from egw.devices.missing import Expected
 from egw.devices.modbus_tcp import ModbusTcp
@@ -57,7 +58,7 @@ def test_a_device_of_every_profile_is_read_without_a_gateway(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hasty = partial(ModbusTcp, sleep=lambda seconds: None)
-    monkeypatch.setattr(cli_read, "ModbusTcp", hasty)
+    monkeypatch.setattr(reach, "ModbusTcp", hasty)
     profile = find_profile(name)
     with on_the_lan(profile) as (port, device):
         if name == "solaredge_us":

@@ -23,7 +23,7 @@ provider = "file"
 [[device]]
 name = "roof"
 profile = "solaredge"
-connection = "tcp"
+transport = "modbus-tcp"
 host = "127.0.0.1"
 port = 1502
 unit = 1
@@ -76,7 +76,7 @@ def test_a_device_that_says_little_leaves_the_rest_to_its_profile() -> None:
     (device,) = load(DEVICE).devices
 
     assert (device.port, device.unit) == (0, None)
-    assert (device.connection, device.timeout_ms, device.sn) == ("tcp", 1000, "")
+    assert (device.transport, device.timeout_ms, device.sn) == ("modbus-tcp", 1000, "")
     assert device.frequency is True
 
 
@@ -201,7 +201,7 @@ WRONG_DEVICES = {
     'name = ""': 'device 1: name: found "", expected 1 to 32 of the characters',
     'profile = "huawai"': 'profile: found "huawai", expected one of growatt, huawei, '
     "solaredge, sungrow (did you mean huawei?)",
-    'connection = "rtu"': 'connection: found "rtu", expected "tcp"',
+    'transport = "rtu"': 'transport: found "rtu", expected "modbus-tcp", "modbus-rtu"',
     'host = "10.0.0.5:502"': 'device 1 "roof": host: found "10.0.0.5:502", expected',
     'host = ""': 'device 1 "roof": host: found "", expected a host name',
     "port = 70000": 'device 1 "roof": port: found 70000, expected an integer from 0',
@@ -210,7 +210,7 @@ WRONG_DEVICES = {
     "timeout_ms = 99": "timeout_ms: found 99, expected an integer from 100 to 10000",
     'sn = "a\\tb"': "sn: found",
     'frequency = "yes"': 'frequency: found "yes", expected true or false',
-    "ip = 5": "ip: found an unknown key, expected one of name, profile, connection",
+    "ip = 5": "ip: found an unknown key, expected one of name, profile, transport",
 }
 
 

@@ -24,9 +24,9 @@ from egw.devices.block_size import BlockSize
 from egw.devices.counters import CounterGuard
 from egw.devices.frequency import FrequencyDecoder, frequency_ranges
 from egw.devices.loader import find_profile
-from egw.devices.modbus_tcp import ModbusTcp
 from egw.devices.numbers import UniqueNumbers
 from egw.devices.plan import HarvestPlan
+from egw.devices.reach import make_transport
 from egw.devices.transport import NO_SUCH_REGISTERS, DeviceError, Refused, Transport
 from egw.messages import (
     API,
@@ -84,9 +84,8 @@ class InverterActor(Actor[Inbox]):
         super().__init__(context)
         self._settings = settings
         profile = self._profile = find_profile(settings.profile, settings.profiles_dir)
-        device = transport or ModbusTcp(
-            settings.host,
-            settings.port,
+        device = transport or make_transport(
+            settings.reach,
             unit=profile.default_unit,
             timeout_s=settings.timeout_s,
             manners=profile.manners,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from egw.devices.blocks import Block
 from egw.devices.profile import RegisterRange
-from egw.devices.transport import DeviceError, Refused
+from egw.devices.transport import DeviceError, NoPort, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SHORTEST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
+_LONGEST_PAUSE_FOR_A_PORT_S = 3.0
 _JUDGED_REQUESTS = 100
 _REQUESTS_AT_ONCE = 6
 _MARGIN_S = 2.0
@@ -156,7 +157,9 @@ class Line:
                 return False
         # Half of the outage so far: back soon after a short drop, rarely in a long one.
         pause_s = (now_s - self._outage_since_s) / 2
-        pause_s = min(max(pause_s, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S)
+        is_unplugged = isinstance(error, NoPort)
+        longest_s = _LONGEST_PAUSE_FOR_A_PORT_S if is_unplugged else _LONGEST_PAUSE_S
+        pause_s = min(max(pause_s, _SHORTEST_PAUSE_S), longest_s)
         self._retry_at_s = now_s + pause_s * random.uniform(0.9, 1.0)  # noqa: S311
         self.say("offline", str(error))
         return True

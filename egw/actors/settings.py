@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from egw.devices.reach import Reach, TransportKind
+from egw.devices.wire import SerialLine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +32,9 @@ class DeviceSettings:
     name: str
     profile: str
     host: str
+    """Address of the device or bridge; with modbus-rtu the serial port's path."""
     port: int
+    """TCP port; 0 with modbus-rtu."""
     unit: int | None
     """None: the profile's, or the first of those that it names that answers."""
     timeout_s: float
@@ -41,3 +46,10 @@ class DeviceSettings:
     profiles_dir: Path | None = None
     learned_file: Path | None = None
     """Where to remember what was found out about the device; None: nowhere."""
+    transport: TransportKind = "modbus-tcp"
+    line: SerialLine = field(default_factory=SerialLine)
+
+    @property
+    def reach(self) -> Reach:
+        """How the device is reached."""
+        return Reach(self.host, self.port, self.transport, self.line)

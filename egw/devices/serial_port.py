@@ -9,7 +9,7 @@ import os
 import select
 import termios
 
-from serial import PARITY_EVEN, PARITY_NONE, PARITY_ODD, Serial
+from serial import EIGHTBITS, PARITY_EVEN, PARITY_NONE, PARITY_ODD, Serial
 
 from egw.devices.transport import NoConnection, NoPort
 from egw.devices.wire import Parity, SerialLine
@@ -49,7 +49,7 @@ class SerialPort:
             port = Serial(
                 self._path,
                 baudrate=line.baud_rate,
-                bytesize=line.data_bits,
+                bytesize=EIGHTBITS,
                 parity=_PARITIES[line.parity],
                 stopbits=line.stop_bits,
                 timeout=0,
@@ -102,4 +102,6 @@ class SerialPort:
             return NoConnection(f"{text}it is in use by another program")
         if number is not None:
             return NoConnection(text + os.strerror(number).lower())
-        return NoConnection(f"{text}it is no serial port that can be set so")
+        return NoConnection(
+            f"{text}it is no serial port, or not one for these settings"
+        )

@@ -18,10 +18,12 @@ _FAST_SILENCE_S = 0.00175
 
 @dataclass(frozen=True, slots=True)
 class SerialLine:
-    """How characters are sent on a line; the default is 9600 8N1."""
+    """How characters are sent on a line; the default is 9600 8N1.
+
+    RTU needs 8 data bits.
+    """
 
     baud_rate: int = 9600
-    data_bits: int = 8
     parity: Parity = "none"
     stop_bits: int = 1
 
