@@ -258,7 +258,7 @@ def _beside_it(options: argparse.Namespace) -> list[BusDevice]:
         registers = simulated(
             find_profile(name, own),
             Grid(),
-            serial=f"{options.serial}-{number}",
+            serial=f"SIM{number + 1:07d}",
             start_hour=options.start_hour,
             day_length_s=options.day_length_s,
         )

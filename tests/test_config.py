@@ -225,6 +225,81 @@ def test_a_wrong_key_of_a_device_is_named_with_the_device(line: str) -> None:
     assert text.isprintable()
 
 
+PORT = (
+    '[[device]]\nname = "meter"\nprofile = "growatt"\ntransport = "modbus-rtu"\n'
+    'serial_port = "/dev/ttyUSB0"\n'
+)
+BRIDGE = DEVICE + 'transport = "rtu-over-tcp"\nport = 8899\n'
+
+
+def test_a_device_on_a_serial_port_has_the_settings_of_most_until_told_others() -> None:
+    (usual,) = load(PORT).devices
+    (told,) = load(
+        f'{PORT}baud_rate = 19200\nparity = "even"\nstop_bits = 2\nunit = 247\n'
+    ).devices
+
+    assert (usual.baud_rate, usual.parity, usual.stop_bits) == (9600, "none", 1)
+    assert (told.baud_rate, told.parity, told.stop_bits) == (19200, "even", 2)
+    assert (told.serial_port, told.host, told.unit) == ("/dev/ttyUSB0", "", 247)
+
+
+def test_a_device_behind_a_bridge_has_its_address() -> None:
+    (device,) = load(BRIDGE).devices
+
+    assert (device.transport, device.port) == ("rtu-over-tcp", 8899)
+
+
+MISFITS = {
+    PORT + 'host = "10.0.0.5"': "host: found a key of modbus-tcp and rtu-over-tcp, "
+    'expected only keys of the device\'s transport, "modbus-rtu"',
+    PORT + "port = 0": "port: found a key of modbus-tcp and rtu-over-tcp, expected",
+    PORT + "unit = 0": "unit: found 0, expected an integer from 1 to 247 on a serial",
+    PORT + "unit = 248": "unit: found 248, expected an integer from 1 to 247",
+    PORT + "baud_rate = 0": "baud_rate: found 0, expected an integer from 300 to",
+    PORT + 'parity = "E"': 'parity: found "E", expected "none", "even" or "odd"',
+    PORT + "stop_bits = 1.5": "stop_bits: found 1.5, expected an integer from 1 to 2",
+    PORT.replace("/dev/", ""): 'serial_port: found "ttyUSB0", expected the absolute',
+    PORT.replace("serial_port", "#"): "serial_port: found nothing, expected the abs",
+    DEVICE + 'serial_port = "/dev/ttyS0"': "serial_port: found a key of modbus-rtu, "
+    'expected only keys of the device\'s transport, "modbus-tcp"',
+    DEVICE + "baud_rate = 9600": "baud_rate: found a key of modbus-rtu, expected",
+    BRIDGE + 'parity = "even"': "parity: found a key of modbus-rtu, expected only",
+    BRIDGE + "unit = 0": "unit: found 0, expected an integer from 1 to 247",
+    BRIDGE.replace(
+        "\nport =", "\n#"
+    ): "port: found nothing, expected the TCP port of the",
+    BRIDGE.replace("host =", "#"): "host: found nothing, expected a host name",
+}
+
+
+@pytest.mark.parametrize("text", MISFITS)
+def test_a_key_that_does_not_go_with_the_transport_is_named(text: str) -> None:
+    line = mistake(text)
+
+    assert line.startswith("egw.toml: device 1 ")
+    assert MISFITS[text] in line
+
+
+def test_two_devices_on_one_serial_port_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/dev/ttyUSB0")
+    other = PORT.replace("meter", "barn")
+
+    same = mistake(f"{PORT}unit = 1\n{other}unit = 2\n")
+    linked = mistake(PORT + other.replace("/dev/ttyUSB0", str(tmp_path / "link")))
+
+    assert same == (
+        'egw.toml: device 2 "barn": serial_port: found "/dev/ttyUSB0", the port of '
+        "device 1, expected a serial port of its own"
+    )
+    assert linked.endswith("expected a serial port of its own")
+
+
+def test_devices_on_two_serial_ports_are_fine() -> None:
+    other = PORT.replace("meter", "barn").replace("USB0", "USB1")
+
+    assert len(load(PORT + other + DEVICE).devices) == 3
+
+
 @pytest.mark.parametrize("key", ["name", "profile", "host"])
 def test_a_device_without_a_required_key_is_refused(key: str) -> None:
     lines = [line for line in DEVICE.splitlines() if not line.startswith(key)]

@@ -9,6 +9,7 @@ import pytest
 
 from egw.config import Config, ConfigError, load_config
 from egw.devices.loader import known_profiles
+from egw.devices.wire import SerialLine
 from egw.gateway import GatewayError, load
 from egw.runtime import ChildSpec, WorkerSpec
 from egw.runtime.spec import generations, load_actor
@@ -186,6 +187,39 @@ def test_devices_that_serve_several_connections_may_share_an_address(
     apart = {**SINGLE, "host": "barn.lan"}
     check_connections(sharing(tmp_path, SINGLE, apart), "egw.toml")
     check_connections(sharing(tmp_path, SINGLE, {**SINGLE, "port": 1503}), "egw.toml")
+
+
+BRIDGE = {"profile": "sdm630", "host": "bridge.lan", "port": 8899}
+
+
+def test_two_devices_cannot_share_a_bridge(tmp_path: Path) -> None:
+    sharing(tmp_path, BRIDGE, BRIDGE)
+    path = tmp_path / "egw.toml"
+    path.write_text(path.read_text() + 'transport = "rtu-over-tcp"\n')
+
+    with pytest.raises(GatewayError) as caught:
+        load(path, {})
+
+    assert str(caught.value).endswith(
+        'device 2 "roof-2": host: found "bridge.lan", port 8899, where device 1 is '
+        "too, expected another host or port: a bridge serves one device"
+    )
+
+
+def test_a_device_on_a_serial_port_is_reached_there(tmp_path: Path) -> None:
+    path = tmp_path / "egw.toml"
+    path.write_text(
+        f'data_dir = "{tmp_path}"\n[[device]]\nname = "meter"\nprofile = "sdm630"\n'
+        'transport = "modbus-rtu"\nserial_port = "/dev/ttyUSB0"\nparity = "even"\n'
+        "baud_rate = 19200\n"
+    )
+
+    settings = actors(topology(load(path, {})))["inverter/meter"].arguments["settings"]
+
+    assert (settings.host, settings.port) == ("/dev/ttyUSB0", 0)
+    assert settings.reach.transport == "modbus-rtu"
+    assert settings.reach.line == SerialLine(19_200, "even", 1)
+    assert settings.reach.place == "/dev/ttyUSB0"
 
 
 def test_what_a_device_states_wins_over_its_profile(tmp_path: Path) -> None:

@@ -436,6 +436,7 @@ def test_a_bridge_that_hangs_up_is_no_connection_until_it_is_called_again(
         device.connect()
         assert device.read(BLOCK).words == (100, 101, 102)
         assert bridge.accepted == 2
+        device.close()
 
 
 def test_a_port_is_open_once_at_a_time(port: ScriptedPort) -> None:
