@@ -8,6 +8,7 @@ from typing import Literal
 from egw.devices.modbus_rtu import ModbusRtu
 from egw.devices.modbus_tcp import ModbusTcp
 from egw.devices.profile import Manners
+from egw.devices.serial_port import SerialPort
 from egw.devices.tcp_bridge import TcpBridge
 from egw.devices.transport import Transport
 from egw.devices.wire import SerialLine
@@ -44,9 +45,6 @@ def make_transport(
             reach.host, reach.port, unit=unit, timeout_s=timeout_s, manners=manners
         )
     if reach.transport == "modbus-rtu":
-        # Who has no serial port need not load pyserial.
-        from egw.devices.serial_port import SerialPort
-
         port = SerialPort(reach.host, reach.line)
         return ModbusRtu(port, unit=unit, timeout_s=timeout_s, manners=manners)
     bridge = TcpBridge(reach.host, reach.port, reset_at_end=manners.single_connection)
