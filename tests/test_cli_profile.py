@@ -577,6 +577,22 @@ def test_the_list_shows_the_good_ones_beside_a_broken_one(
     assert "huawei" in output.out
 
 
+def test_a_link_that_leads_nowhere_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "acme.yaml").symlink_to("gone.yaml")
+
+    status = main(["profile", "list", "--data-dir", str(tmp_path)])
+
+    output = capsys.readouterr()
+    assert status == 1
+    assert output.err == (
+        "egw profile list: acme.yaml: cannot be read: No such file or directory\n"
+    )
+    assert "huawei" in output.out
+
+
 def test_a_profile_is_shown_with_what_a_person_wants_to_know(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
