@@ -66,6 +66,9 @@ def _wrong_frequency(profile: Profile) -> Iterator[str]:
         yield f"frequency: there is no point {profile.frequency}"
     elif not all(is_plain_number(point) for point in points):
         yield f"frequency: point {profile.frequency} is no plain number"
+    elif points[0].unit != "Hz":
+        unit = points[0].unit or "no unit"
+        yield f"frequency: point {profile.frequency} is in {unit}, not in Hz"
     else:
         try:
             frequency_ranges(profile)
@@ -86,6 +89,9 @@ def _wrong_identification(profile: Profile) -> Iterator[str]:
     for sign in identification.signs:
         if (sign.pattern is None) == (not sign.within):
             yield f"identification.signs: {sign.point}: needs a pattern or a span"
+        kinds = {point.type for point in profile.alternatives(sign.point)}
+        if sign.within and kinds == {"str"}:
+            yield f"identification.signs: {sign.point}: a text has no span"
         for low, high in sign.within:
             if not low <= high:
                 yield f"identification.signs: {sign.point}: {low}..{high} is no span"

@@ -46,6 +46,7 @@ from egw.devices.profile import ProfileError
         ),
         ("frequency", "voltage_v", "frequency: there is no point voltage_v"),
         ("frequency", "flags", "frequency: point flags is no plain number"),
+        ("frequency", "pv1_w", "frequency: point pv1_w is in W, not in Hz"),
         (
             "identification",
             {"model": "nameplate"},
@@ -153,6 +154,11 @@ from egw.devices.profile import ProfileError
             "identification/signs/0/pattern",
             "(AC",
             "identification.signs: serial_number: pattern: missing ), unterminated",
+        ),
+        (
+            "identification/signs",
+            [{"point": "serial_number", "within": [[45, 65]]}],
+            "identification.signs: serial_number: a text has no span",
         ),
         (
             "identification/signs",
