@@ -70,17 +70,21 @@ class _Found:
 def read_through_gateway(url: str, name: str, *, as_json: bool) -> int:
     """Show the points that a running gateway has of a device; return the exit status.
 
-    0: they were shown. 1: there are none; one line on standard error says why.
+    0: they were shown; a line on standard error warns when the device is in trouble
+    now. 1: there are none; one line on standard error says why.
     """
     try:
         shown = ask_device(url, name)
-        why_nothing = "" if shown["stamp_ms"] else _why_nothing(url, name)
+        state, reason = _state_of(url, name)
     except NoAnswerError as error:
         complain("read", str(error))
         return 1
-    if why_nothing:
-        complain("read", f"{name}: {why_nothing}")
+    if shown["stamp_ms"] is None:
+        why = f": {reason}" if reason else "; try again in a second"
+        complain("read", f"{name}: nothing has been read yet{why}")
         return 1
+    if state != "online":
+        complain("read", f"{name} is {state} ({reason}): this is its last reading")
     if as_json:
         values = {key: point["value"] for key, point in shown["points"].items()}
         print(json.dumps(shown | {"points": values}, indent=2))
@@ -89,11 +93,12 @@ def read_through_gateway(url: str, name: str, *, as_json: bool) -> int:
     return 0
 
 
-def _why_nothing(url: str, name: str) -> str:
+def _state_of(url: str, name: str) -> tuple[str, str]:
+    """Return how the device is now, and why."""
     for device in ask(url, "/api/state")["devices"]:
-        if device["device"] == name and device["reason"]:
-            return f"nothing has been read yet: {device['reason']}"
-    return "nothing has been read yet; try again in a second"
+        if device["device"] == name:
+            return device["state"], device["reason"]
+    return "unknown", ""
 
 
 def read_alone(target: Target, *, as_json: bool) -> int:
