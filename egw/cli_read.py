@@ -32,8 +32,15 @@ from egw.devices.identify import Identified, find_unit, identify
 from egw.devices.missing import Expected
 from egw.devices.modbus_tcp import ModbusTcp
 from egw.devices.model import data_model
-from egw.devices.profile import Profile, ProfileError
-from egw.devices.transport import DeviceError, NoConnection, Refused, Transport
+from egw.devices.profile import Profile, ProfileError, RegisterRange
+from egw.devices.transport import (
+    DeviceError,
+    Garbage,
+    NoAnswer,
+    NoConnection,
+    Refused,
+    Transport,
+)
 
 _SILENT_FOR_S = 1.0
 """Progress is shown when it takes longer."""
@@ -112,7 +119,7 @@ def read_alone(target: Target, *, as_json: bool) -> int:
         complain("read", str(error))
         return 1
     for doubt in found.identified.doubts:
-        complain("read", f"this does not look like a {target.profile}: {doubt}")
+        complain("read", f"this may not be a {target.profile}: {doubt}")
     if as_json:
         print(json.dumps(_body(found), indent=2))
     else:
@@ -155,11 +162,29 @@ def _read(target: Target) -> _Found:
 
 def _answering_unit(device: Transport, profile: Profile, target: Target) -> int:
     device.connect()
-    if target.unit is None:
+    if target.unit is not None:
+        manners = msgspec.structs.replace(profile.manners, units=())
+        profile = msgspec.structs.replace(
+            profile, default_unit=target.unit, manners=manners
+        )
+    try:
         return find_unit(device, profile)
-    manners = msgspec.structs.replace(profile.manners, units=())
-    only = msgspec.structs.replace(profile, default_unit=target.unit, manners=manners)
-    return find_unit(device, only)
+    except NoAnswer as error:
+        raise _failure(device, profile) or error from error
+
+
+def _failure(device: Transport, profile: Profile) -> DeviceError | None:
+    """Ask once more, and return what comes in place of an answer; None for silence."""
+    point = profile.point(profile.frequency)
+    wanted = RegisterRange(function=point.function, address=point.address, count=1)
+    try:
+        device.connect()
+        device.read(wanted)
+    except (Garbage, NoConnection) as error:
+        return error
+    except DeviceError:
+        return None
+    return None
 
 
 def _identified(device: Transport, profile: Profile, max_registers: int) -> Identified:
@@ -174,15 +199,26 @@ def _identified(device: Transport, profile: Profile, max_registers: int) -> Iden
 
 # What went wrong, for an installer.
 
+_NOT_CONNECTED = (OSError, UnicodeError)
+_ENDED_HINT = "Is another client connected to it, or does it allow only certain ones?"
+_GARBAGE_HINT = (
+    "Is this its Modbus TCP port, and not that of a web page or of Modbus RTU over TCP?"
+)
+
 
 def _advice(error: DeviceError, place: str, target: Target, profile: Profile) -> str:
     cause = error.__cause__
     is_taken = profile.manners.single_connection
-    if isinstance(error, NoConnection) and isinstance(cause, OSError):
+    if isinstance(error, NoConnection) and isinstance(cause, _NOT_CONNECTED):
         text, hint = str(error), _connection_hint(cause)
         is_taken &= isinstance(cause, ConnectionError)
+    elif isinstance(error, NoConnection):
+        text, hint = f"{place} takes connections, but ends them", _ENDED_HINT
     elif isinstance(error, Refused):
         text, hint = f"{place}: {error}", "Try again in a minute."
+    elif isinstance(error, Garbage):
+        text = f"{place} takes connections, but does not answer as it should: {error}"
+        hint = _GARBAGE_HINT
     else:
         text, hint = f"{place} takes connections, but {error}", _unit_hint(target)
     if is_taken:
@@ -193,8 +229,8 @@ def _advice(error: DeviceError, place: str, target: Target, profile: Profile) ->
     return f"{text}. {hint}"
 
 
-def _connection_hint(cause: OSError) -> str:
-    if isinstance(cause, socket.gaierror):
+def _connection_hint(cause: BaseException) -> str:
+    if isinstance(cause, socket.gaierror | UnicodeError):
         return "Is the host name right?"
     if isinstance(cause, ConnectionRefusedError):
         return (
@@ -208,7 +244,9 @@ def _connection_hint(cause: OSError) -> str:
 
 def _unit_hint(target: Target) -> str:
     if target.unit is None:
-        return "Does it have another unit id (--unit)?"
+        return (
+            "Does it have another unit id (--unit), or need more time (--timeout-ms)?"
+        )
     return "Is the unit id right? Without --unit the usual ones are tried."
 
 
