@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -547,6 +548,20 @@ def test_the_list_has_every_profile(capsys: pytest.CaptureFixture[str]) -> None:
         "inverter",
         False,
     )
+
+
+def test_a_narrow_terminal_leaves_the_names_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+
+    text = re.sub(r"\x1b\[[0-9;]*m", "", output_of(capsys, "list"))
+
+    names = {line.split()[0] for line in text.splitlines() if line.strip()}
+    assert builtin_profiles().keys() <= names
+    assert "…" not in text
+    assert max(len(line) for line in text.splitlines()) <= 60
 
 
 def test_the_list_marks_the_users_own(
