@@ -45,7 +45,8 @@ def check(files: Sequence[Path]) -> int:
             print(_one_line(f"{file}: {reason}"))
             status = 1
         else:
-            print(_one_line(f"{file}: good"))
+            unseen = "" if file.suffix == ".yaml" else ", but found only as NAME.yaml"
+            print(_one_line(f"{file}: good{unseen}"))
     return status
 
 

@@ -448,6 +448,17 @@ def test_a_good_profile_is_called_good(
     assert checked(capsys, path) == (0, [f"{path}: good"])
 
 
+def test_a_good_profile_that_is_not_found_by_its_file_name_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, GOOD).rename(tmp_path / "acme.yml")
+
+    assert checked(capsys, path) == (
+        0,
+        [f"{path}: good, but found only as NAME.yaml"],
+    )
+
+
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_profile_is_told_in_one_line_with_file_point_and_reason(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
