@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from scripted_device import BLOCKS, FREQUENCY, SERIAL, Sampling, addresses
+from scripted_device import BLOCKS, FREQUENCY, PROFILE, SERIAL, Sampling, addresses
 
 from egw.devices.transport import DeviceError, Garbage, NoAnswer, NoConnection, Refused
 from egw.messages import Readings, TellStored
@@ -271,3 +271,28 @@ def test_an_interrupted_cycle_is_not_completed_after_a_long_outage(
         addresses(reading) == [100, 200, 300] for reading in readings[len(of_before) :]
     )
     assert len(readings) > 20
+
+
+@pytest.mark.parametrize("trouble", [Refused(6), NoAnswer("no answer in time")])
+@pytest.mark.parametrize("harvest", ["every", "every fifth"])
+def test_a_block_that_is_asked_more_rarely_leaves_the_device_degraded_meanwhile(
+    tmp_path: Path, trouble: DeviceError, harvest: str
+) -> None:
+    profile = PROFILE
+    if harvest != "every":
+        slim = "{function: input, address: 100, count: 4}"
+        profile = profile.replace(
+            "harvest:\n", f"harvest:\n  full_every: 5\n  slim: [{slim}]\n"
+        )
+    roof = Sampling(tmp_path, profile=profile)
+    roof.stored()
+    roof.run(2)
+    roof.device.trouble[200] = trouble
+    roof.run_until(lambda: "200+2" in roof.state[1])
+    roof.gateway_was_told()
+
+    roof.run(30)
+
+    assert set(roof.gateway_was_told()) == {"degraded"}
+    roof.device.trouble.clear()
+    roof.run_until(lambda: roof.state == ("online", ""), within_s=10)
