@@ -104,6 +104,9 @@ def _state_of(url: str, name: str) -> tuple[str, str]:
     """Return how the device is now, and why."""
     for device in ask(url, "/api/state")["devices"]:
         if device["device"] == name:
+            if device["is_silent"] and device["age_ms"] is not None:
+                age_s = device["age_ms"] / 1000
+                return "silent", f"nothing has been heard of it for {age_s:.0f} s"
             return device["state"], device["reason"]
     return "unknown", ""
 
@@ -132,6 +135,9 @@ def _read(target: Target) -> _Found:
         profile = named(target.profile, target.profiles_dir)
     except ProfileError as error:
         raise ReadError(str(error)) from error
+    if "modbus-tcp" not in profile.transports:
+        ways = ", ".join(profile.transports)
+        raise ReadError(f"a {profile.name} is read by {ways}, which egw cannot do yet")
     port = target.port or profile.default_port
     unit = profile.default_unit if target.unit is None else target.unit
     device = ModbusTcp(

@@ -59,21 +59,31 @@ def topology(config: Config) -> tuple[WorkerSpec, ...]:
 
 
 def check_connections(config: Config, where: str) -> None:
-    """Refuse devices that would need a second connection to one that serves only one.
+    """Refuse devices that cannot be reached as they are configured.
 
-    Each device has a connection of its own. `where` names the configuration file.
+    Those that are not read over Modbus TCP, and those that would need a second
+    connection to one that serves only one: each device has a connection of its own.
+    `where` names the configuration file.
     Raises ConfigError and ProfileError.
     """
     first: dict[tuple[str, int], tuple[int, Profile]] = {}
     for number, device in enumerate(config.devices, start=1):
         profile = find_profile(device.profile, profiles_dir(config.data_dir))
+        place = f'device {number} "{device.name}"'
+        if "modbus-tcp" not in profile.transports:
+            raise ConfigError(
+                where,
+                f"{place}: profile",
+                found=f'"{profile.name}", read by {", ".join(profile.transports)}',
+                expected="one that is read by modbus-tcp",
+            )
         port = device.port or profile.default_port
         other, known = first.setdefault((device.host.lower(), port), (number, profile))
         single = next((p for p in (profile, known) if _is_single(p)), None)
         if other != number and single is not None:
             raise ConfigError(
                 where,
-                f'device {number} "{device.name}": host',
+                f"{place}: host",
                 found=f'"{device.host}", port {port}, where device {other} is too',
                 expected=f"another host or port: a {single.name} serves one connection",
             )

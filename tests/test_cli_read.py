@@ -295,6 +295,19 @@ def test_a_profile_of_ones_own_is_found(
     assert body["profile"] == "mine"
 
 
+def test_a_device_that_is_not_read_over_modbus_tcp_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "stick.yaml").write_text(
+        "name: stick\nbased_on: deye\ntransports: [solarman]\n"
+    )
+
+    line = refusal(capsys, read("stick", 502, "--data-dir", str(tmp_path)))
+
+    assert line == "a stick is read by solarman, which egw cannot do yet"
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -156,6 +156,26 @@ def test_two_devices_cannot_share_one_that_serves_one_connection(
     )
 
 
+def test_a_device_that_is_not_read_over_modbus_tcp_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "stick.yaml").write_text(
+        "name: stick\nbased_on: deye\ntransports: [solarman]\n"
+    )
+    path = tmp_path / "egw.toml"
+    roof = SHARED.format(
+        name="roof", profile="stick", host="roof.lan", unit=1, port=502
+    )
+    path.write_text(f'data_dir = "{tmp_path}"\n{roof}')
+
+    with pytest.raises(GatewayError) as caught:
+        load(path, {})
+
+    assert str(caught.value) == (
+        f'{path}: device 1 "roof": profile: found "stick", read by solarman, '
+        "expected one that is read by modbus-tcp"
+    )
+
+
 def test_a_configuration_with_such_devices_is_refused_when_it_is_checked(
     tmp_path: Path,
 ) -> None:

@@ -87,6 +87,20 @@ def test_the_last_reading_of_a_device_in_trouble_is_shown_with_a_warning(
     assert "active_power_w" in output.out
 
 
+def test_a_device_that_nothing_is_heard_of_any_more_is_told(
+    gateway: Gateway, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway.snapshot.add_live(told.live(reading=told.huawei_reading()))
+    gateway.clock.advance(30)
+
+    main(["read", "roof", "--url", url])
+
+    assert capsys.readouterr().err == (
+        "egw read: roof is silent (nothing has been heard of it for 30 s): this is its "
+        "last reading\n"
+    )
+
+
 def test_an_unknown_device_is_told_with_the_known_ones(
     url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
