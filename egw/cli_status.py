@@ -114,7 +114,7 @@ def _remarks(texts: dict[str, str]) -> Text | None:
 def _devices(devices: list[dict[str, Any]]) -> Table | None:
     if not devices:
         return None
-    now = ("power/W", "grid/Hz", "samples/s", "readings/s", "answered/%", "readings")
+    now = ("power/W", "grid/Hz", "samples/s", "readings/s", "success/%", "readings")
     table = new_table("device", "profile", "state", *now)
     for d in devices:
         is_silent = d["is_silent"] and d["age_ms"] is not None
