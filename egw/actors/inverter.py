@@ -95,7 +95,7 @@ class InverterActor(Actor[Inbox]):
             profile.manners.max_registers, known=learned_size(settings)
         )
         self._line = Line(device, self._sizes, self.clock, self._state_changed)
-        self._identity = Identity(profile, settings, self._line)
+        self._identity = Identity(profile, settings, self._line, self.clock)
         self._gap_s = profile.manners.gap_ms / 1000
         own_s = patience_s(settings.timeout_s, profile.manners)
         self.patience_s = max(type(self).patience_s, own_s)  # type: ignore[misc] # a device's own
@@ -180,7 +180,7 @@ class InverterActor(Actor[Inbox]):
         if probe is not None:
             self._probe(probe)
         elif self._identity.is_due(self.clock.monotonic()):
-            self._identify()
+            self._identify(until_s)
         elif self.clock.monotonic() >= self._stamps_known_at_s:
             self._harvest(until_s)
 
@@ -190,6 +190,7 @@ class InverterActor(Actor[Inbox]):
         if self._line.lost(error):
             self._cycle.interrupt(str(error))
             self._keep_finished()
+            self._identity.ask_again()
 
     def _state_changed(self) -> None:
         self.log.info(f"device.{self._line.state}", reason=self._line.reason)
@@ -197,12 +198,19 @@ class InverterActor(Actor[Inbox]):
 
     # Who the device is, and what it bears
 
-    def _identify(self) -> None:
-        identity = self._identity
-        if identity.find_out(self.clock.monotonic()):
-            self.log.info("device.identified", sn=identity.sn, model=identity.model)
-            for doubt in identity.doubts:
-                self.log.warning("device.doubted", reason=doubt)
+    def _identify(self, until_s: float) -> None:
+        identity, former_sn = self._identity, self._identity.sn
+        # What is sent again must go under the number that it went under before.
+        may_change = len(self._unstored) == 0
+        if not identity.find_out(until_s=until_s, may_change=may_change):
+            return
+        self.log.info("device.identified", sn=identity.sn, model=identity.model)
+        for doubt in identity.doubts:
+            self.log.warning("device.doubted", reason=doubt)
+        if former_sn:
+            self.log.warning("device.replaced", sn=identity.sn, former_sn=former_sn)
+            self._counters = CounterGuard(self._profile)
+            self._cycle.replace_plans(*self._plans())
 
     def _probe(self, wanted: RegisterRange) -> None:
         self._cycle.interrupt("large blocks are not answered")
@@ -336,6 +344,8 @@ class InverterActor(Actor[Inbox]):
     # Publishing
 
     def _publish(self) -> None:
+        if self._identity.is_another:
+            self._send(self._unstored.oldest())
         reading, self._newest = self._newest, None
         batch = self._samples.batch()
         status = self._status()

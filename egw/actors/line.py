@@ -6,15 +6,14 @@ import random
 from collections import deque
 from typing import TYPE_CHECKING
 
-from egw.devices.blocks import Block
-from egw.devices.profile import RegisterRange
 from egw.devices.transport import DeviceError, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from egw.devices.block_size import BlockSize
-    from egw.devices.profile import Manners
+    from egw.devices.blocks import Block
+    from egw.devices.profile import Manners, RegisterRange
     from egw.devices.transport import Transport
     from egw.messages import DeviceState
     from egw.runtime.clock import Clock
@@ -95,25 +94,6 @@ class Line:
         self.sizes.answered(wanted.count)
         self._alive()
         return block
-
-    def read_in_pieces(self, wanted: RegisterRange) -> Block:
-        """Read registers that may be too many for the device, in several requests.
-
-        Only for what does not change: a number could be torn. Raises DeviceError.
-        """
-        most = self.sizes.limit
-        pieces = [
-            self.read(
-                RegisterRange(
-                    function=wanted.function,
-                    address=address,
-                    count=min(most, wanted.end - address),
-                )
-            )
-            for address in range(wanted.address, wanted.end, most)
-        ]
-        data = b"".join(piece.data for piece in pieces)
-        return Block(wanted.function, wanted.address, data)
 
     def probe(self, wanted: RegisterRange) -> bool:
         """Find out whether the device answers a block of this size.
