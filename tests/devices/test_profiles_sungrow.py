@@ -163,17 +163,6 @@ def test_the_grid_power_of_a_sungrow_hybrid_never_comes_from_a_mute_meter() -> N
     assert values["meter_l2_power_w"] == -440
 
 
-def test_currents_at_a_sungrow_meter_flow_as_the_power_of_their_phase() -> None:
-    powers = words(5602, 293, 0, -440, 0xFFFF, 0, 0)
-    registers = words(4999, SH10RT) | powers | words(5743, 128, 195, 21)
-
-    values = sungrow(registers)
-
-    assert values["meter_l1_current_a"] == 1.28
-    assert values["meter_l2_current_a"] == -1.95
-    assert values["meter_l3_current_a"] == 0.21
-
-
 def test_a_sungrow_hybrid_without_a_battery_has_no_state_of_charge() -> None:
     values = sungrow(words(4999, SH10RT) | words(13019, 0, 0, 0, 0))
 
