@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from scripted_device import FREQUENCY, PROFILE, SERIAL, Sampling, addresses
 
-from egw.devices.transport import NoAnswer, Refused
+from egw.devices.transport import NoAnswer, NoConnection, Refused
 from egw.messages import Readings
 from egw.storage.learned import Learned, save_learned
 
@@ -350,6 +350,35 @@ def test_a_type_that_has_changed_during_an_outage_is_doubted(tmp_path: Path) -> 
     roof.run_until(lambda: roof.status.state == "degraded")
 
     assert "another type" in roof.status.reason
+
+
+# Connections that end
+
+
+def test_a_device_that_closes_the_connection_after_each_reply_is_read_all_the_same(
+    tmp_path: Path,
+) -> None:
+    roof = sampling(tmp_path)
+    roof.device.closes_after_reply = True
+
+    roof.run(10)
+
+    assert roof.state == ("online", "")
+    assert [addresses(r) for r in roof.readings()] == [[100, 200, 300]] * 10
+    assert roof.status.samples_taken == 100
+
+
+def test_a_connection_that_ends_without_a_reply_is_not_tried_again_at_once(
+    tmp_path: Path,
+) -> None:
+    roof = sampling(tmp_path)
+    roof.run(2)
+    roof.device.trouble = {FREQUENCY: NoConnection("the connection broke")}
+    roof.device.asked.clear()
+
+    roof.run_until(lambda: roof.status.state == "offline")
+
+    assert roof.device.asked == [FREQUENCY, FREQUENCY, FREQUENCY]
 
 
 # The largest block
