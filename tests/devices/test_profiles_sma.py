@@ -156,17 +156,24 @@ def test_sma_serial_and_rating_have_second_places() -> None:
     assert values["rated_power_w"] == 8000
 
 
-def test_sma_values_of_the_grid_connection_have_second_places() -> None:
-    near = sma("full", (31253, 23110), (30903, 22900), (31435, 4512), (30901, 5001))
-    far = sma("full", (30903, 22900), (30909, -1500), (31447, 4999))
+def test_sma_values_of_the_grid_connection_never_change_their_source() -> None:
+    near = [(31253, 23110), (31435, 4512), (31447, 5001)]
+    far = [(30901, 4999), (30903, 22900), (30909, -1500)]
 
-    assert near["meter_l1_voltage_v"] == 231.1
-    assert near["meter_l1_current_a"] == 4.512
-    assert near["meter_frequency_hz"] == 50.01
-    assert far["meter_l1_voltage_v"] == 229.0
-    assert far["external_meter_l1_current_a"] == -1.5
-    assert "meter_l1_current_a" not in far
-    assert far["meter_frequency_hz"] == 49.99
+    each_second = sma("slim", *near)
+    full_cycle = sma("full", *near, *far)
+    only_far = sma("full", *far)
+
+    for values in (each_second, full_cycle):
+        assert values["meter_l1_voltage_v"] == 231.1
+        assert values["meter_l1_current_a"] == 4.512
+        assert values["meter_frequency_hz"] == 50.01
+    assert only_far["external_meter_l1_voltage_v"] == 229.0
+    assert only_far["external_meter_l1_current_a"] == -1.5
+    assert only_far["external_meter_frequency_hz"] == 49.99
+    assert "meter_l1_voltage_v" not in only_far
+    assert "meter_l1_current_a" not in only_far
+    assert "meter_frequency_hz" not in only_far
 
 
 def test_sma_limits_are_written_in_watts_over_two_registers() -> None:
