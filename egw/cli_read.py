@@ -260,7 +260,10 @@ def _unit_hint(target: Target) -> str:
 
 
 def _values(found: _Found) -> dict[str, Any]:
-    values = Decoder(found.profile).decode(found.harvested.blocks)
+    harvested = found.harvested
+    values = Decoder(found.profile).decode(
+        harvested.blocks, complete=not harvested.unanswered
+    )
     return {key: values[key] for key in found.profile.units if key in values}
 
 

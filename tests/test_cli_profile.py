@@ -656,7 +656,7 @@ def test_a_profile_as_json_has_all_of_it(capsys: pytest.CaptureFixture[str]) -> 
     assert shown["manners"]["single_connection"] is True
     assert shown["units"]["grid_frequency_hz"] == "Hz"
     assert shown["cost"]["full"]["requests"] >= 3
-    assert {p["key"] for p in shown["points"]} >= {"grid_frequency_hz", "pv_power_w"}
+    assert {p["key"] for p in shown["points"]} >= {"grid_frequency_hz", "dc_power_w"}
 
 
 def test_an_unknown_name_is_told_with_those_that_are_like_it(

@@ -153,6 +153,7 @@ class Cycle:
             self._stamp_ms,
             tuple(self._blocks),
             full=self._is_full,
+            complete=not self.incomplete,
             first_read_ms=self._first_read_ms,
             last_read_ms=self._last_read_ms,
         )

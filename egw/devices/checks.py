@@ -11,10 +11,10 @@ from egw.devices.needs import needs_of
 from egw.devices.point_checks import is_plain_number, overlaps, wrong_point
 from egw.devices.profile import (
     Function,
+    Point,
     Profile,
     ProfileError,
     RegisterRange,
-    ScaleRegister,
 )
 
 
@@ -116,8 +116,6 @@ def _wrong_derived(profile: Profile) -> Iterator[str]:
             for point in points:
                 if not is_plain_number(point):
                     yield f"{place}: point {key} is no plain number"
-                if isinstance(point.scale, ScaleRegister):
-                    yield f"{place}: point {key} has a scale register"
 
 
 def _unread(profile: Profile) -> Iterator[str]:
@@ -139,6 +137,31 @@ def _unread(profile: Profile) -> Iterator[str]:
                         f"{need.what} that it depends on"
                     )
                     break
+        yield from _partly_read(profile, name, read)
+
+
+def _partly_read(
+    profile: Profile, name: str, read: set[tuple[Function, int]]
+) -> Iterator[str]:
+    """A cycle that reads a part of a derived value reads all of them."""
+    keys = {
+        point.key
+        for point in profile.points
+        if read.issuperset((point.function, a) for a in _addresses(point))
+    }
+    for derived in profile.derived:
+        unread = [part for part in parts_of(derived) if part not in keys]
+        if unread and len(unread) < len(parts_of(derived)):
+            yield (
+                f"harvest.{name}: reads other parts of derived {derived.key}, but not "
+                f"{unread[0]}"
+            )
+
+
+def _addresses(point: Point) -> Iterator[int]:
+    yield from range(point.address, point.end)
+    if point.high_word is not None:
+        yield point.high_word
 
 
 def _registers(ranges: tuple[RegisterRange, ...]) -> set[tuple[Function, int]]:

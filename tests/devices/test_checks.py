@@ -177,11 +177,6 @@ from egw.devices.profile import ProfileError
             "derived pv_power_w: point flags is no plain number",
         ),
         (
-            "derived/pv_power_w/products",
-            [["grid_frequency_hz", "pv1_w"]],
-            "derived pv_power_w: point grid_frequency_hz has a scale register",
-        ),
-        (
             "derived",
             [{"key": "a_w", "sum": ["pv1_w"]}, {"key": "a_w", "sum": ["pv2_w"]}],
             "derived a_w: the key stands here 2 times",
@@ -290,6 +285,11 @@ from egw.devices.profile import ProfileError
             "harvest/slim",
             [{"function": "holding", "address": 0, "count": 1}],
             "harvest.slim: reads point grid_frequency_hz without the scale register",
+        ),
+        (
+            "harvest/slim",
+            [{"function": "holding", "address": 10, "count": 1}],
+            "harvest.slim: reads other parts of derived pv_power_w, but not pv2_w",
         ),
         (
             "points/pv1_w/applies_to",
