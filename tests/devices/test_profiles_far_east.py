@@ -312,6 +312,18 @@ def test_a_three_phase_solax_is_decoded_low_word_first() -> None:
     assert values["pv_energy_total_wh"] == 1_234_500
 
 
+def test_the_third_input_of_a_solax_is_part_of_the_panels_power() -> None:
+    with_third = solax(X3 | words(290, 4000, 30, 1200))
+    refused = [block("input", 0, 76, X3), block("input", 106, 30, X3)]
+
+    older = decoder("solax").decode(refused, complete=True)
+    unread = decoder("solax").decode(refused)
+
+    assert with_third["pv_power_w"] == 5282
+    assert older["pv_power_w"] == 4082
+    assert "pv_power_w" not in unread
+
+
 def test_the_meter_of_a_solax_is_positive_while_importing() -> None:
     values = solax(X3)
 
