@@ -143,9 +143,10 @@ class Cycle:
             return None
         self._running = False
         self._took_s[self._is_full] = now_s - self._started_at_s
-        troubles = [plan.trouble for plan in self._plans.values()]
+        plans = self._plans
+        lacking = self._missing or plans[self._is_full].trouble
         refusal = "" if self._blocks else self._refusal
-        self.incomplete = next(filter(None, [self._missing, *troubles, refusal]), "")
+        self.incomplete = lacking or plans[not self._is_full].trouble or refusal
         if self._blocks:
             self._last_stamp_ms = self._stamp_ms
             self._finished.append(now_s)
@@ -153,7 +154,7 @@ class Cycle:
             self._stamp_ms,
             tuple(self._blocks),
             full=self._is_full,
-            complete=not self.incomplete,
+            complete=not lacking,
             first_read_ms=self._first_read_ms,
             last_read_ms=self._last_read_ms,
         )

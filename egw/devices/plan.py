@@ -30,7 +30,8 @@ Short, because a bad line looks the same, and its end must not go unnoticed.
 BUSY_LIMIT = 3
 
 BISECTION_REQUESTS = 24
-"""Requests in one cycle to find out what of one block is refused."""
+"""Requests in one cycle to find out what of one block is refused; what is not asked
+yet by then is asked once, as it is."""
 
 _NO_LIMIT = 65_537
 
@@ -103,6 +104,7 @@ class HarvestPlan:
         self._searches: dict[RegisterRange, _Search] = {}
         """By planned block; in this cycle."""
         self._longest_answered = 0
+        self._were_answered: set[RegisterRange] = set()
         self._refused_until_s: dict[RegisterRange, float] = {}
         """What was refused as one block, and until when that counts."""
 
@@ -150,7 +152,8 @@ class HarvestPlan:
     def trouble(self) -> str:
         """Why a block was not answered the last time it was asked; empty when all were.
 
-        Registers that the device does not have are no trouble.
+        Registers that the device does not have are no trouble; it has what it answered
+        before, until it refuses that again after `REFUSED_REST_S`.
         """
         return next((p.trouble for p in self._parts.values() if p.trouble), "")
 
@@ -158,6 +161,7 @@ class HarvestPlan:
         """Note that the device answered: the block is asked in every cycle."""
         part = self._parts[block]
         part.answered, part.refused, part.trouble = True, False, ""
+        self._were_answered.add(block)
         part.busy_in_a_row, part.rests_until_s = 0, float("-inf")
         self._longest_answered = max(self._longest_answered, block.count)
         search = self._searches.get(part.origin)
@@ -165,20 +169,20 @@ class HarvestPlan:
             return ()
         other, search.other = search.other, None
         if other is None:
-            return self._next(search, now_s)
+            return self._next(search)
         # What is no longer than others was not refused for its length: it is the other
         # half that has what the device lacks.
         is_at_fault = search.halved <= self._longest_answered
         if is_at_fault and halves(other.request, self._whole):
             return self._cut(other, search, now_s)
         search.unknown.append(other)
-        return self._next(search, now_s)
+        return self._next(search)
 
     def refused(self, block: RegisterRange, now_s: float) -> tuple[RegisterRange, ...]:
         """Note that the device has no such registers or values.
 
         The block is cut where a gap is bridged, else in halves, until its smallest
-        refused parts are known. Those, and what is not known after
+        refused parts are known. Those, and what is still refused after
         `BISECTION_REQUESTS`, rest for `REFUSED_REST_S`.
         """
         part = self._parts[block]
@@ -205,7 +209,7 @@ class HarvestPlan:
         if search is None:
             return ()
         self._set_aside(search)
-        return self._next(search, now_s)
+        return self._next(search)
 
     def resting(self, now_s: float) -> int:
         """Return how many registers are asked more rarely than in each cycle."""
@@ -217,10 +221,10 @@ class HarvestPlan:
     ) -> tuple[RegisterRange, ...]:
         """Ask one half of a part that has what the device lacks, if it can be cut."""
         requests = halves(part.request, self._whole)
-        if not requests or search.spent == BISECTION_REQUESTS:
-            _rest(part, now_s)
+        if not requests or search.spent >= BISECTION_REQUESTS:
+            self._rest(part, now_s)
             search.from_end = not search.from_end
-            return self._next(search, now_s)
+            return self._next(search)
         pieces = [_Part(request, origin=part.origin) for request in requests]
         self._replace([part], pieces)
         asked, search.other = reversed(pieces) if search.from_end else pieces
@@ -231,14 +235,21 @@ class HarvestPlan:
         search.spent += 1
         return (asked.block,)
 
-    def _next(self, search: _Search, now_s: float) -> tuple[RegisterRange, ...]:
-        while search.unknown:
-            part = search.unknown.pop()
-            if search.spent < BISECTION_REQUESTS:
-                search.spent += 1
-                return (part.block,)
-            _rest(part, now_s)
-        return ()
+    def _rest(self, part: _Part, now_s: float) -> None:
+        block = part.block
+        if not part.refused and any(overlap(block, b) for b in self._were_answered):
+            part.trouble = (
+                f"{block.function} {block.address}+{block.count}: "
+                "refused now, answered before"
+            )
+        part.answered, part.refused = False, True
+        part.rests_until_s = now_s + REFUSED_REST_S
+
+    def _next(self, search: _Search) -> tuple[RegisterRange, ...]:
+        if not search.unknown:
+            return ()
+        search.spent += 1
+        return (search.unknown.pop().block,)
 
     def _set_aside(self, search: _Search) -> None:
         """Let the other half be asked later, together with what comes after it."""
@@ -290,11 +301,6 @@ class HarvestPlan:
             else:
                 parts.append(part)
         self._parts = {part.block: part for part in parts}
-
-
-def _rest(part: _Part, now_s: float) -> None:
-    part.answered, part.refused = False, True
-    part.rests_until_s = now_s + REFUSED_REST_S
 
 
 def _may_join(one: _Part, other: _Part, too_long: int) -> bool:

@@ -86,6 +86,21 @@ def test_a_reading_is_complete_unless_a_block_could_merely_not_be_read(
     assert [r.complete for r in readings if r] == [False, True, True]
 
 
+def test_a_slim_reading_is_complete_though_the_full_one_before_lacked_a_block() -> None:
+    full, slim = HarvestPlan([FIRST, SECOND], 125), HarvestPlan([THIRD], 125)
+    cycle = Cycle(full, slim, full_every=3, first_at_s=0.0)
+    cycle.begin(0.0, 1000)
+    while (wanted := cycle.next_block(0.0, until_s=FOREVER)) is not None:
+        cycle.failed(wanted, 0.1, "server device busy")
+
+    lacking, reading = cycle.finish(0.1), read_all(cycle, 1.0, each_s=0.1)
+
+    assert lacking is not None
+    assert reading is not None
+    assert (lacking.complete, reading.complete) == (False, True)
+    assert "busy" in cycle.incomplete
+
+
 def test_every_so_manieth_cycle_is_full_and_so_is_the_first() -> None:
     full, slim = HarvestPlan([FIRST, SECOND], 125), HarvestPlan([THIRD], 125)
     cycle = Cycle(full, slim, full_every=3, first_at_s=0.0)
