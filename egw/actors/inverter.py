@@ -52,7 +52,8 @@ _PUBLISH_S = 1.0
 _TELL_GATEWAY_EVERY = 5
 _STAMP_PATIENCE_S = 2.0
 _DTYPE = "modbus_registers"
-_SEARCHING = "large blocks are not answered: finding the largest that is"
+_SEARCHING = "finding the largest block that is answered"
+_LARGER_TRIED_EVERY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ class InverterActor(Actor[Inbox]):
         self._gave_way = False
         self._session = uuid.uuid4().hex
         self._since_ms = 0
+        self._larger_at_s = 0.0
         self._stamps_known_at_s = 0.0
         self._numbers = UniqueNumbers(profile)
         self._unstored = Unstored()
@@ -124,6 +126,7 @@ class InverterActor(Actor[Inbox]):
             first_at_s=now_s + slot,
         )
         self._stamps_known_at_s = now_s + _STAMP_PATIENCE_S
+        self._larger_at_s = now_s + _LARGER_TRIED_EVERY_S
         self._since_ms = self.clock.wall_ms()
         self.ref(HARVEST).tell(TellStored(self._settings.name))
         self.every(PERIOD_S, _Tick(), phase_s=0.001 + slot * PERIOD_S)
@@ -211,18 +214,24 @@ class InverterActor(Actor[Inbox]):
             self.log.warning("device.replaced", sn=identity.sn, former_sn=former_sn)
             self._counters = CounterGuard(self._profile)
             self._cycle.replace_plans(*self._plans())
+            self._larger_at_s = 0.0
 
     def _probe(self, wanted: RegisterRange) -> None:
-        self._cycle.interrupt("large blocks are not answered")
+        self._cycle.interrupt(_SEARCHING)
         self._keep_finished()
-        self._line.say(
-            "degraded", f"large blocks fail: trying {wanted.count} registers"
-        )
+        self._line.say("degraded", f"{_SEARCHING}: trying {wanted.count} registers")
         if self._line.probe(wanted):
             limit = self._sizes.limit
             self.log.info("device.max_registers", max_registers=limit)
             remember_size(self._settings, limit)
             self._cycle.replace_plans(*self._plans())
+
+    def _try_larger(self, now_s: float) -> None:
+        """Let no size be for ever that was found on a bad day, or at another bridge."""
+        if now_s >= self._larger_at_s:
+            self._larger_at_s = now_s + _LARGER_TRIED_EVERY_S
+            blocks = HarvestPlan.for_profile(self._profile, full=True).requests
+            self._sizes.try_larger(max(blocks, key=lambda block: block.count))
 
     def _plans(self) -> tuple[HarvestPlan, HarvestPlan]:
         profile, limit = self._profile, self._sizes.limit
@@ -351,6 +360,7 @@ class InverterActor(Actor[Inbox]):
         status = self._status()
         suspects = self._suspects if reading is not None else ()
         self.ref(API).tell(Live(status, batch, reading, suspects))
+        self._try_larger(self.clock.monotonic())
         self._published += 1
         if self._published % _TELL_GATEWAY_EVERY == 1:
             self.ref(GATEWAY).tell(status)

@@ -434,6 +434,24 @@ def test_what_was_found_is_remembered_by_the_next_incarnation(tmp_path: Path) ->
     assert json.loads(file.read_bytes())["max_registers"] == 8
 
 
+def test_a_bridge_that_bears_more_by_now_is_asked_for_more_within_a_day(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "roof.json"
+    known = Learned(profile="tiny", host="10.0.0.5", port=502, max_registers=8)
+    save_learned(file, known)
+    roof = sampling(tmp_path, harvesting(60), learned_file=file)
+    roof.run(5)
+    assert roof.status.max_registers == 8
+
+    roof.clock.advance(86_400)
+    roof.run(5)
+
+    assert roof.status.max_registers == 100
+    assert roof.state == ("online", "")
+    assert json.loads(file.read_text())["max_registers"] == 100
+
+
 def test_what_cannot_be_remembered_is_used_all_the_same(
     tmp_path: Path, events: list[Any]
 ) -> None:
