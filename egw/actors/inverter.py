@@ -356,7 +356,7 @@ class InverterActor(Actor[Inbox]):
         if self._identity.is_another:
             self._send(self._unstored.oldest())
         reading, self._newest = self._newest, None
-        batch = self._samples.batch()
+        batch = self._samples.batch(self.clock.monotonic())
         status = self._status()
         suspects = self._suspects if reading is not None else ()
         self.ref(API).tell(Live(status, batch, reading, suspects))
