@@ -52,9 +52,8 @@ class Samples:
     def rate_hz(self) -> float:
         """Samples per second over the last ten batches."""
         counts = [count for _, count in self._batches]
-        if len(counts) < 2:
-            return float(sum(counts))
-        return sum(counts[1:]) / (self._batches[-1][0] - self._batches[0][0])
+        passed_s = self._batches[-1][0] - self._batches[0][0] if counts else 0.0
+        return sum(counts[1:]) / passed_s if passed_s > 0 else float(sum(counts))
 
 
 class FrequencyReads:
