@@ -107,6 +107,8 @@ class HarvestPlan:
         self._were_answered: set[RegisterRange] = set()
         self._refused_until_s: dict[RegisterRange, float] = {}
         """What was refused as one block, and until when that counts."""
+        self._perhaps_too_long: set[RegisterRange] = set()
+        """Of these, what is longer than all that was answered since."""
 
     @classmethod
     def for_profile(
@@ -162,6 +164,12 @@ class HarvestPlan:
         part = self._parts[block]
         part.answered, part.refused, part.trouble = True, False, ""
         self._were_answered.add(block)
+        if self._perhaps_too_long:
+            self._perhaps_too_long = {
+                refused
+                for refused in self._perhaps_too_long
+                if refused.count > block.count
+            }
         part.busy_in_a_row, part.rests_until_s = 0, float("-inf")
         self._longest_answered = max(self._longest_answered, block.count)
         search = self._searches.get(part.origin)
@@ -188,6 +196,7 @@ class HarvestPlan:
         part = self._parts[block]
         part.trouble = ""
         self._refused_until_s[block] = now_s + REFUSED_REST_S
+        self._perhaps_too_long.add(block)
         search = self._searches.setdefault(part.origin, _Search())
         self._set_aside(search)
         return self._cut(part, search, now_s)
@@ -277,25 +286,28 @@ class HarvestPlan:
         """Ask parts of one block together again that were answered apart.
 
         What was refused though all of it was answered in parts was perhaps too much
-        for one request, or the device was in a mood: so many are tried later.
+        for one request: so many are tried later, unless as many were answered since.
+        Or it cannot be read together, or the device was in a mood: it is tried later.
         """
         self._refused_until_s = {
             block: until_s
             for block, until_s in self._refused_until_s.items()
             if until_s > now_s
         }
+        self._perhaps_too_long &= self._refused_until_s.keys()
         bad = [part.block for part in self._parts.values() if part.refused]
+        apart = [
+            refused
+            for refused in self._refused_until_s
+            if not any(overlap(refused, block) for block in bad)
+        ]
         too_long = min(
-            (
-                refused.count
-                for refused in self._refused_until_s
-                if not any(overlap(refused, block) for block in bad)
-            ),
+            (block.count for block in self._perhaps_too_long.intersection(apart)),
             default=_NO_LIMIT,
         )
         parts: list[_Part] = []
         for part in self._parts.values():
-            if parts and _may_join(parts[-1], part, too_long):
+            if parts and _may_join(parts[-1], part, too_long, apart):
                 request = joined(parts[-1].request, part.request)
                 parts[-1] = _Part(request, origin=part.origin, answered=True)
             else:
@@ -303,7 +315,9 @@ class HarvestPlan:
         self._parts = {part.block: part for part in parts}
 
 
-def _may_join(one: _Part, other: _Part, too_long: int) -> bool:
+def _may_join(
+    one: _Part, other: _Part, too_long: int, apart: Iterable[RegisterRange]
+) -> bool:
     first, last = one.block, other.block
     return (
         one.origin == other.origin
@@ -311,6 +325,12 @@ def _may_join(one: _Part, other: _Part, too_long: int) -> bool:
         and other.answered
         and first.end == last.address
         and first.count + last.count < too_long
+        and not any(
+            first.function == block.function
+            and first.address <= block.address
+            and block.end <= last.end
+            for block in apart
+        )
     )
 
 

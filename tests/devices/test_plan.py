@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from collections import deque
 from typing import Any
 
@@ -275,6 +276,49 @@ def test_a_device_in_a_mood_loses_no_register_that_it_answers_again() -> None:
     device.cycle(2)
     assert device.cycle(302) == {*range(125), *range(200, 325)}
     assert device.asked == [span(0, 125), span(200, 125)]
+
+
+def test_a_device_that_refuses_at_random_is_not_asked_for_single_registers() -> None:
+    moods = random.Random(1)
+    plan = HarvestPlan([span(0, 100), span(200, 100)], 125)
+    requests = answered = 0
+
+    for now_s in range(600):
+        pending = deque(plan.due(now_s))
+        while pending:
+            block = pending.popleft()
+            requests += 1
+            if moods.random() < 0.01:
+                parts = plan.refused(block, now_s)
+            else:
+                parts = plan.answered(block, now_s)
+                answered += block.count
+            pending.extendleft(reversed(parts))
+
+    assert answered > 600 * 195
+    assert requests < 600 * 6
+
+
+def test_registers_that_cannot_be_read_together_are_read_apart() -> None:
+    plan = HarvestPlan([span(0, 100), span(200, 100)], 125)
+    requests = []
+
+    for now_s in range(200):
+        pending, read = deque(plan.due(now_s)), []
+        requests.append(0)
+        while pending:
+            block = pending.popleft()
+            requests[-1] += 1
+            if block.address < 40 < block.end:
+                parts = plan.refused(block, now_s)
+            else:
+                parts = plan.answered(block, now_s)
+                read += registers([block])
+            pending.extendleft(reversed(parts))
+        assert sorted(read) == [*range(100), *range(200, 300)]
+
+    assert max(requests) < 25
+    assert sum(requests[20:]) < 180 * 6
 
 
 def test_what_was_answered_before_is_missed_until_it_is_refused_twice() -> None:
