@@ -40,7 +40,9 @@ def add_read(commands: Commands) -> None:
     read.add_argument("name", nargs="?", metavar="NAME", help="as configured")
     add_url(read)
     read.add_argument("--profile", metavar="P", help="type of device, without gateway")
-    read.add_argument("--host", metavar="H", help="address or name of the device")
+    read.add_argument(
+        "--host", type=_host, metavar="H", help="address or name of the device"
+    )
     read.add_argument("--port", type=_port, metavar="N", help="default: the profile's")
     _add_serial(read)
     read.add_argument(
@@ -101,6 +103,17 @@ def add_profile(commands: Commands) -> None:
     _add_data_dir(shown)
     shown.add_argument("--json", action="store_true", help="for programs")
     shown.set_defaults(run=_show)
+
+
+def _host(text: str) -> str:
+    from egw.config_values import is_host
+
+    if not is_host(text):
+        raise argparse.ArgumentTypeError(
+            f"found {text!r}, expected a host name or an IP address, without scheme "
+            "and port"
+        )
+    return text
 
 
 def _port(text: str) -> int:

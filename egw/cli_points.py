@@ -25,7 +25,7 @@ def device_view(shown: Mapping[str, Any]) -> Parts:
     return [
         Text(printable(f"{shown['device']} at {read_at:%F %T}"), style="bold"),
         points_view(shown["points"]),
-        *missing_view(dict.fromkeys(shown["missing"], "not available")),
+        *missing_view(dict.fromkeys(shown["missing"], "missing")),
         suspect_view(shown["suspect"]),
         model_view(shown["model"]),
     ]

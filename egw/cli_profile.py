@@ -45,7 +45,8 @@ def check(files: Sequence[Path]) -> int:
             print(_one_line(f"{file}: {reason}"))
             status = 1
         else:
-            print(_one_line(f"{file}: good"))
+            unseen = "" if file.suffix == ".yaml" else ", but found only as NAME.yaml"
+            print(_one_line(f"{file}: good{unseen}"))
     return status
 
 
@@ -116,9 +117,8 @@ def _row(profile: Profile, path: Path) -> dict[str, Any]:
 
 
 def _list_view(rows: Iterable[dict[str, Any]]) -> Table:
-    table = new_table("name", "maker", "kind", "what it is", "transports", "", words=6)
-    for column in ("port", "unit", "points"):
-        table.add_column(column, justify="right")
+    words = ("name", "maker", "kind", "what it is", "transports", "")
+    table = new_table(*words, "port", "unit", "points", words=len(words))
     for row in rows:
         table.add_row(
             *(cell(row[key]) for key in ("name", "maker", "kind", "display_name")),
@@ -204,9 +204,8 @@ def _variants(variants: dict[str, Variant]) -> Table | None:
 
 
 def _points(profile: Profile) -> Table:
-    table = new_table("point", "unit", "registers", "type", "scale", "write", words=6)
-    for column in ("only", "positive"):
-        table.add_column(column)
+    words = ("point", "unit", "registers", "type", "scale", "write", "only", "positive")
+    table = new_table(*words, words=len(words))
     for point in profile.points:
         table.add_row(
             cell(point.key),

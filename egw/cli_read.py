@@ -32,10 +32,12 @@ from egw.devices.harvest_once import Harvested, harvest_once, read_patiently
 from egw.devices.identify import Identified, find_unit, identify
 from egw.devices.missing import Expected
 from egw.devices.model import data_model
-from egw.devices.profile import Profile, ProfileError
-from egw.devices.reach import Reach, TransportKind, make_transport
+from egw.devices.profile import Profile, ProfileError, RegisterRange
+from egw.devices.reach import PROTOCOLS, Reach, TransportKind, make_transport
 from egw.devices.transport import (
     DeviceError,
+    Garbage,
+    NoAnswer,
     NoConnection,
     NoPort,
     Refused,
@@ -91,17 +93,21 @@ class _Found:
 def read_through_gateway(url: str, name: str, *, as_json: bool) -> int:
     """Show the points that a running gateway has of a device; return the exit status.
 
-    0: they were shown. 1: there are none; one line on standard error says why.
+    0: they were shown; a line on standard error warns when the device is in trouble
+    now. 1: there are none; one line on standard error says why.
     """
     try:
         shown = ask_device(url, name)
-        why_nothing = "" if shown["stamp_ms"] else _why_nothing(url, name)
+        state, reason = _state_of(url, name)
     except NoAnswerError as error:
         complain("read", str(error))
         return 1
-    if why_nothing:
-        complain("read", f"{name}: {why_nothing}")
+    if shown["stamp_ms"] is None:
+        why = f": {reason}" if reason else "; try again in a second"
+        complain("read", f"{name}: nothing has been read yet{why}")
         return 1
+    if state != "online":
+        complain("read", f"{name} is {state} ({reason}): this is its last reading")
     if as_json:
         values = {key: point["value"] for key, point in shown["points"].items()}
         print(json.dumps(shown | {"points": values}, indent=2))
@@ -110,11 +116,15 @@ def read_through_gateway(url: str, name: str, *, as_json: bool) -> int:
     return 0
 
 
-def _why_nothing(url: str, name: str) -> str:
+def _state_of(url: str, name: str) -> tuple[str, str]:
+    """Return how the device is now, and why."""
     for device in ask(url, "/api/state")["devices"]:
-        if device["device"] == name and device["reason"]:
-            return f"nothing has been read yet: {device['reason']}"
-    return "nothing has been read yet; try again in a second"
+        if device["device"] == name:
+            if device["is_silent"] and device["age_ms"] is not None:
+                age_s = device["age_ms"] / 1000
+                return "silent", f"nothing has been heard of it for {age_s:.0f} s"
+            return device["state"], device["reason"]
+    return "unknown", ""
 
 
 def read_alone(target: Target, *, as_json: bool) -> int:
@@ -128,7 +138,7 @@ def read_alone(target: Target, *, as_json: bool) -> int:
         complain("read", str(error))
         return 1
     for doubt in found.identified.doubts:
-        complain("read", f"this does not look like a {target.profile}: {doubt}")
+        complain("read", f"this may not be a {target.profile}: {doubt}")
     if as_json:
         print(json.dumps(_body(found), indent=2))
     else:
@@ -141,6 +151,12 @@ def _read(target: Target) -> _Found:
         profile = named(target.profile, target.profiles_dir)
     except ProfileError as error:
         raise ReadError(str(error)) from error
+    spoken = PROTOCOLS[target.transport]
+    if spoken not in profile.transports:
+        ways = ", ".join(profile.transports)
+        can = not PROTOCOLS.keys().isdisjoint(profile.transports)
+        but = f"not by {spoken}" if can else "which egw cannot do yet"
+        raise ReadError(f"a {profile.name} is read by {ways}, {but}")
     reach = target.reach(profile)
     place = reach.place
     unit = profile.default_unit if target.unit is None else target.unit
@@ -170,11 +186,29 @@ def _read(target: Target) -> _Found:
 
 def _answering_unit(device: Transport, profile: Profile, target: Target) -> int:
     device.connect()
-    if target.unit is None:
+    if target.unit is not None:
+        manners = msgspec.structs.replace(profile.manners, units=())
+        profile = msgspec.structs.replace(
+            profile, default_unit=target.unit, manners=manners
+        )
+    try:
         return find_unit(device, profile)
-    manners = msgspec.structs.replace(profile.manners, units=())
-    only = msgspec.structs.replace(profile, default_unit=target.unit, manners=manners)
-    return find_unit(device, only)
+    except NoAnswer as error:
+        raise _failure(device, profile) or error from error
+
+
+def _failure(device: Transport, profile: Profile) -> DeviceError | None:
+    """Ask once more, and return what comes in place of an answer; None for silence."""
+    point = profile.point(profile.frequency)
+    wanted = RegisterRange(function=point.function, address=point.address, count=1)
+    try:
+        device.connect()
+        device.read(wanted)
+    except (Garbage, NoConnection) as error:
+        return error
+    except DeviceError:
+        return None
+    return None
 
 
 def _identified(device: Transport, profile: Profile, max_registers: int) -> Identified:
@@ -189,17 +223,34 @@ def _identified(device: Transport, profile: Profile, max_registers: int) -> Iden
 
 # What went wrong, for an installer.
 
+_NOT_CONNECTED = (OSError, UnicodeError)
+_ENDED_HINT = "Is another client connected to it, or does it allow only certain ones?"
+_BRIDGE_HINT = (
+    "Does the bridge pass on bytes as they are, and are --unit and the bridge's baud "
+    "rate and parity those of the device?"
+)
+_GARBAGE_HINT = (
+    "Is this its Modbus TCP port, and not that of a web page or of Modbus RTU over TCP?"
+)
+
 
 def _advice(error: DeviceError, place: str, target: Target, profile: Profile) -> str:
     cause = error.__cause__
     is_taken = profile.manners.single_connection
     if target.transport == "modbus-rtu":
         text, hint, is_taken = *_serial_advice(error, place), False
-    elif isinstance(error, NoConnection) and isinstance(cause, OSError):
+    elif isinstance(error, NoConnection) and isinstance(cause, _NOT_CONNECTED):
         text, hint = str(error), _connection_hint(cause)
         is_taken &= isinstance(cause, ConnectionError)
+    elif isinstance(error, NoConnection):
+        text, hint = f"{place} takes connections, but ends them", _ENDED_HINT
     elif isinstance(error, Refused):
         text, hint = f"{place}: {error}", "Try again in a minute."
+    elif target.transport == "rtu-over-tcp":
+        text, hint = f"{place} takes connections, but {error}", _BRIDGE_HINT
+    elif isinstance(error, Garbage):
+        text = f"{place} takes connections, but does not answer as it should: {error}"
+        hint = _GARBAGE_HINT
     else:
         text, hint = f"{place} takes connections, but {error}", _unit_hint(target)
     if is_taken:
@@ -210,8 +261,8 @@ def _advice(error: DeviceError, place: str, target: Target, profile: Profile) ->
     return f"{text}. {hint}"
 
 
-def _connection_hint(cause: OSError) -> str:
-    if isinstance(cause, socket.gaierror):
+def _connection_hint(cause: BaseException) -> str:
+    if isinstance(cause, socket.gaierror | UnicodeError):
         return "Is the host name right?"
     if isinstance(cause, ConnectionRefusedError):
         return (
@@ -239,7 +290,9 @@ def _serial_advice(error: DeviceError, place: str) -> tuple[str, str]:
 
 def _unit_hint(target: Target) -> str:
     if target.unit is None:
-        return "Does it have another unit id (--unit)?"
+        return (
+            "Does it have another unit id (--unit), or need more time (--timeout-ms)?"
+        )
     return "Is the unit id right? Without --unit the usual ones are tried."
 
 
@@ -247,7 +300,10 @@ def _unit_hint(target: Target) -> str:
 
 
 def _values(found: _Found) -> dict[str, Any]:
-    values = Decoder(found.profile).decode(found.harvested.blocks)
+    harvested = found.harvested
+    values = Decoder(found.profile).decode(
+        harvested.blocks, complete=not harvested.unanswered
+    )
     return {key: values[key] for key in found.profile.units if key in values}
 
 

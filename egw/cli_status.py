@@ -114,9 +114,8 @@ def _remarks(texts: dict[str, str]) -> Text | None:
 def _devices(devices: list[dict[str, Any]]) -> Table | None:
     if not devices:
         return None
-    table = new_table("device", "profile", "state", "power/W", "grid/Hz", "samples/s")
-    for column in ("readings/s", "answered/%", "readings"):
-        table.add_column(column, justify="right")
+    now = ("power/W", "grid/Hz", "samples/s", "readings/s", "success/%", "readings")
+    table = new_table("device", "profile", "state", *now)
     for d in devices:
         is_silent = d["is_silent"] and d["age_ms"] is not None
         table.add_row(
@@ -173,9 +172,8 @@ def _uplinks(uplinks: list[dict[str, Any]]) -> Table | None:
 
 
 def _actors(tree: dict[str, Any]) -> Table:
-    table = new_table("actor", "worker", "state", "restarts", "handled", "waiting")
-    table.add_column("dropped", justify="right")
-    table.add_column("p99/ms", justify="right")
+    counts = ("restarts", "handled", "waiting", "dropped")
+    table = new_table("actor", "worker", "state", *counts, "p99/ms")
     for actor in tree["actors"]:
         gauges = actor["gauges"] or {}
         p99_us = gauges.get("p99_us")

@@ -23,10 +23,19 @@ def show(parts: Iterable[RenderableType | None]) -> None:
 
 
 def new_table(*columns: str, words: int = 3) -> Table:
-    """Begin a table: `words` columns of words, the rest numbers."""
+    """Begin a table: `words` columns of words, the rest numbers.
+
+    The first column has names, which a narrow terminal leaves whole; what else does not
+    fit goes on in the next line.
+    """
     made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for number, column in enumerate(columns):
-        made.add_column(column, justify="left" if number < words else "right")
+        made.add_column(
+            column,
+            justify="left" if number < words else "right",
+            overflow="fold",
+            no_wrap=number == 0,
+        )
     return made
 
 

@@ -47,11 +47,12 @@ falls, or rises faster than the device's largest power allows, is told apart as 
 From the points come the parts `pv`, `battery` and `meter` of the common data model,
 version 1, each with `type`, `make`, `timestamp` (ms, start of the read) and
 `read_time_ms`. Its signs are those above with one exception: generation is negative.
-Totals are positive, the state of charge is a fraction. A field without a value is
-absent; so is `pv` without a power, `battery` without power and state of charge, and
-`meter` without power and totals. `pv` has `HV_LV` where a point `voltage_class` exists.
-Where an inverter without a battery does not tell the power of its panels, `pv.W` is
-its AC power.
+Totals are positive, the state of charge is a fraction; a phase's current at the meter
+has the direction of its power, as many meters tell no direction. A field without a
+value is absent; so is `pv` without a power, `battery` without power and state of
+charge, and `meter` without power and totals. `pv` has `HV_LV` where a point
+`voltage_class` exists. Where an inverter without a battery does not tell the power of
+its panels, `pv.W` is its AC power.
 """
 
 _COSTS = """\

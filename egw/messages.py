@@ -45,6 +45,8 @@ class Reading(msgspec.Struct, frozen=True):
     blocks: tuple[Block, ...]
     full: bool = True
     """Whether the cycle asked for everything, or for the slim set only."""
+    complete: bool = False
+    """Whether the device answered or refused for good all that was asked for."""
     first_read_ms: int = 0
     last_read_ms: int = 0
     """Wall clock at the answers that brought the first and the last block."""

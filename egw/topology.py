@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from egw.actors.settings import DeviceSettings, HarvestSettings
 from egw.config import ConfigError
 from egw.devices.loader import find_profile
+from egw.devices.reach import PROTOCOLS
 from egw.devices.wire import SerialLine
 from egw.messages import (
     API,
@@ -60,15 +61,26 @@ def topology(config: Config) -> tuple[WorkerSpec, ...]:
 
 
 def check_connections(config: Config, where: str) -> None:
-    """Refuse devices that would need a second connection to one that serves only one.
+    """Refuse devices that cannot be reached as they are configured.
 
-    Each device has a connection of its own, also to a bridge that knows no frames and
-    would mix up those of two. `where` names the configuration file.
+    Those that are not read by the transport that is configured, and those that would
+    need a second connection to one that serves only one: each device has a connection
+    of its own, also to a bridge that knows no frames and would mix up those of two.
+    `where` names the configuration file.
     Raises ConfigError and ProfileError.
     """
     first: dict[tuple[str, int], tuple[int, str]] = {}
     for number, device in enumerate(config.devices, start=1):
         profile = find_profile(device.profile, profiles_dir(config.data_dir))
+        place = f'device {number} "{device.name}"'
+        spoken = PROTOCOLS[device.transport]
+        if spoken not in profile.transports:
+            raise ConfigError(
+                where,
+                f"{place}: profile",
+                found=f'"{profile.name}", read by {", ".join(profile.transports)}',
+                expected=f"one that is read by {spoken}",
+            )
         if device.transport == "modbus-rtu":
             continue  # no two have one serial port: the configuration was read
         port = device.port or profile.default_port
@@ -77,7 +89,7 @@ def check_connections(config: Config, where: str) -> None:
         if other != number and (single or known):
             raise ConfigError(
                 where,
-                f'device {number} "{device.name}": host',
+                f"{place}: host",
                 found=f'"{device.host}", port {port}, where device {other} is too',
                 expected=f"another host or port: {single or known}",
             )

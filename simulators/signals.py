@@ -258,7 +258,13 @@ def _circuit(key: str, *, is_fitted: bool) -> _Circuit | None:
         )
     if re.match(r"battery[2-9]_|meter[2-9]_|generator_|external_pv", key):
         return None
-    if re.match(r"(pv|dc)_", key):
+    if key.startswith("dc_"):
+        return _Circuit(
+            lambda plant: plant.pv_power_w - plant.battery_power_w,
+            lambda plant: plant.mppt_voltage_v[0],
+            alternating=False,
+        )
+    if key.startswith("pv_"):
         return _Circuit(
             lambda plant: plant.pv_power_w,
             lambda plant: plant.mppt_voltage_v[0],

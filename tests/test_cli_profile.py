@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -447,6 +448,17 @@ def test_a_good_profile_is_called_good(
     assert checked(capsys, path) == (0, [f"{path}: good"])
 
 
+def test_a_good_profile_that_is_not_found_by_its_file_name_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, GOOD).rename(tmp_path / "acme.yml")
+
+    assert checked(capsys, path) == (
+        0,
+        [f"{path}: good, but found only as NAME.yaml"],
+    )
+
+
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_profile_is_told_in_one_line_with_file_point_and_reason(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -549,6 +561,20 @@ def test_the_list_has_every_profile(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
+def test_a_narrow_terminal_leaves_the_names_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+
+    text = re.sub(r"\x1b\[[0-9;]*m", "", output_of(capsys, "list"))
+
+    names = {line.split()[0] for line in text.splitlines() if line.strip()}
+    assert builtin_profiles().keys() <= names
+    assert "…" not in text
+    assert max(len(line) for line in text.splitlines()) <= 60
+
+
 def test_the_list_marks_the_users_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -574,6 +600,22 @@ def test_the_list_shows_the_good_ones_beside_a_broken_one(
     assert status == 1
     assert output.err.startswith("egw profile list: acme.yaml: Object missing")
     assert output.err.count("\n") == 1
+    assert "huawei" in output.out
+
+
+def test_a_link_that_leads_nowhere_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "acme.yaml").symlink_to("gone.yaml")
+
+    status = main(["profile", "list", "--data-dir", str(tmp_path)])
+
+    output = capsys.readouterr()
+    assert status == 1
+    assert output.err == (
+        "egw profile list: acme.yaml: cannot be read: No such file or directory\n"
+    )
     assert "huawei" in output.out
 
 
@@ -614,7 +656,7 @@ def test_a_profile_as_json_has_all_of_it(capsys: pytest.CaptureFixture[str]) -> 
     assert shown["manners"]["single_connection"] is True
     assert shown["units"]["grid_frequency_hz"] == "Hz"
     assert shown["cost"]["full"]["requests"] >= 3
-    assert {p["key"] for p in shown["points"]} >= {"grid_frequency_hz", "pv_power_w"}
+    assert {p["key"] for p in shown["points"]} >= {"grid_frequency_hz", "dc_power_w"}
 
 
 def test_an_unknown_name_is_told_with_those_that_are_like_it(

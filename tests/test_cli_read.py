@@ -167,7 +167,7 @@ def test_another_type_of_device_is_read_with_a_warning(
 
     output = capsys.readouterr()
     assert status == 0
-    assert "this does not look like a fronius: " in output.err
+    assert "this may not be a fronius: " in output.err
     assert json.loads(output.out)["doubts"] != []
 
 
@@ -235,6 +235,34 @@ def test_a_device_whose_only_connection_is_taken_is_told(
     )
 
 
+def test_a_connection_that_is_ended_at_once_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    profile = find_profile("fronius")
+    with (
+        on_the_lan(profile, faults=Faults(single_connection=True)) as (port, _),
+        socket.create_connection(("127.0.0.1", port)),
+    ):
+        line = refusal(capsys, read("fronius", port, "--timeout-ms", "300"))
+
+    assert line == (
+        f"127.0.0.1:{port} takes connections, but ends them. Is another client "
+        "connected to it, or does it allow only certain ones?"
+    )
+
+
+def test_what_does_not_speak_modbus_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with on_the_lan(find_profile("lqt40s"), faults=Faults(garbage=True)) as (port, _):
+        line = refusal(capsys, read("lqt40s", port, "--timeout-ms", "300"))
+
+    assert line.startswith(
+        f"127.0.0.1:{port} takes connections, but does not answer as it should: "
+    )
+    assert "Is this its Modbus TCP port" in line
+
+
 def test_a_device_that_falls_silent_is_told(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -268,6 +296,19 @@ def test_a_profile_of_ones_own_is_found(
     assert body["profile"] == "mine"
 
 
+def test_a_device_that_is_not_read_over_modbus_tcp_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "stick.yaml").write_text(
+        "name: stick\nbased_on: deye\ntransports: [solarman]\n"
+    )
+
+    line = refusal(capsys, read("stick", 502, "--data-dir", str(tmp_path)))
+
+    assert line == "a stick is read by solarman, which egw cannot do yet"
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -276,6 +317,9 @@ def test_a_profile_of_ones_own_is_found(
         (["roof", "--host", "10.0.0.1"], "--host goes with --profile, not with NAME"),
         (["roof", "--timeout-ms", "5"], "--timeout-ms goes with --profile"),
         (["--profile", "sma"], "--profile needs --host"),
+        (["--profile", "sma", "--host", "10.0.0.1:502"], "without scheme and port"),
+        (["--profile", "sma", "--host", "http://10.0.0.1"], "without scheme and port"),
+        (["--profile", "sma", "--host", ""], "expected a host name or an IP address"),
         (["--profile", "sma", "--host", "x", "--port", "0"], "from 1 to 65535"),
         (["--profile", "sma", "--host", "x", "--unit", "256"], "from 0 to 255"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import socket
 import tty
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,3 +105,37 @@ def test_a_name_does_not_go_with_a_serial_port(
         main(["read", "roof", "--serial-port", "/dev/ttyUSB0"])
 
     assert "--serial-port goes with --profile" in capsys.readouterr().err
+
+
+def test_a_profile_that_is_not_read_by_rtu_is_told(
+    capsys: pytest.CaptureFixture[str], silent_port: str
+) -> None:
+    status = main(["read", "--profile", "sma", "--serial-port", silent_port])
+
+    assert status == 1
+    assert capsys.readouterr().err == (
+        "egw read: a sma is read by modbus-tcp, not by modbus-rtu\n"
+    )
+
+
+def test_a_bridge_that_passes_on_nothing_is_told_with_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as bridge:
+        port = str(bridge.getsockname()[1])
+        line = refusal(
+            capsys,
+            "--rtu-over-tcp",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            port,
+            "--timeout-ms",
+            "50",
+        )
+
+    assert line == (
+        f"127.0.0.1:{port} takes connections, but no unit id answers (tried 1). Does "
+        "the bridge pass on bytes as they are, and are --unit and the bridge's baud "
+        "rate and parity those of the device?"
+    )

@@ -157,6 +157,26 @@ def test_two_devices_cannot_share_one_that_serves_one_connection(
     )
 
 
+def test_a_device_that_is_not_read_over_modbus_tcp_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "stick.yaml").write_text(
+        "name: stick\nbased_on: deye\ntransports: [solarman]\n"
+    )
+    path = tmp_path / "egw.toml"
+    roof = SHARED.format(
+        name="roof", profile="stick", host="roof.lan", unit=1, port=502
+    )
+    path.write_text(f'data_dir = "{tmp_path}"\n{roof}')
+
+    with pytest.raises(GatewayError) as caught:
+        load(path, {})
+
+    assert str(caught.value) == (
+        f'{path}: device 1 "roof": profile: found "stick", read by solarman, '
+        "expected one that is read by modbus-tcp"
+    )
+
+
 def test_a_configuration_with_such_devices_is_refused_when_it_is_checked(
     tmp_path: Path,
 ) -> None:
@@ -203,6 +223,24 @@ def test_two_devices_cannot_share_a_bridge(tmp_path: Path) -> None:
     assert str(caught.value).endswith(
         'device 2 "roof-2": host: found "bridge.lan", port 8899, where device 1 is '
         "too, expected another host or port: a bridge serves one device"
+    )
+
+
+def test_a_device_that_is_not_read_by_rtu_is_refused_on_a_serial_port(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "egw.toml"
+    path.write_text(
+        f'data_dir = "{tmp_path}"\n[[device]]\nname = "roof"\nprofile = "sma"\n'
+        'transport = "modbus-rtu"\nserial_port = "/dev/ttyUSB0"\n'
+    )
+
+    with pytest.raises(GatewayError) as caught:
+        load(path, {})
+
+    assert str(caught.value).endswith(
+        'device 1 "roof": profile: found "sma", read by modbus-tcp, expected one that '
+        "is read by modbus-rtu"
     )
 
 

@@ -41,7 +41,7 @@ class Cycle:
     ) -> None:
         """Make every `full_every`-th cycle a full one, the first one too."""
         self.incomplete = ""
-        """Why the last finished cycle lacks a block; empty when it lacks none."""
+        """Why a block is lacking since it was asked last; empty when none is."""
         self._full_every = full_every
         self._next_at_s = first_at_s
         self._last_stamp_ms = 0
@@ -100,7 +100,7 @@ class Cycle:
         self, asked: RegisterRange, block: Block, now_s: float, took_s: float
     ) -> None:
         """Keep a block that came `now_s`."""
-        self._plans[self._is_full].answered(asked)
+        self._go_on(self._plans[self._is_full].answered(asked, now_s))
         since_ms = round((now_s - self._started_at_s) * 1000)
         self._last_read_ms = self._started_ms + since_ms
         if not self._blocks:
@@ -115,14 +115,17 @@ class Cycle:
         That is no trouble, unless nothing is left.
         """
         parts = self._plans[self._is_full].refused(asked, now_s)
-        self._pending.extendleft(reversed(parts))
+        self._go_on(parts)
         if not parts:
             self._refusal = _told(asked, reason)
 
     def failed(self, asked: RegisterRange, now_s: float, reason: str) -> None:
         """Leave out a block that the device could not give just now."""
-        self._plans[self._is_full].busy(asked, now_s)
-        self._missing = _told(asked, reason)
+        plan = self._plans[self._is_full]
+        self._go_on(plan.busy(asked, now_s, _told(asked, reason)))
+
+    def _go_on(self, parts: tuple[RegisterRange, ...]) -> None:
+        self._pending.extendleft(reversed(parts))
 
     def interrupt(self, reason: str) -> None:
         """End the cycle: what it still lacks would be of another time than the rest.
@@ -140,16 +143,18 @@ class Cycle:
             return None
         self._running = False
         self._took_s[self._is_full] = now_s - self._started_at_s
-        if not self._blocks:
-            self.incomplete = self._missing or self._refusal
-        else:
-            self.incomplete = self._missing
+        plans = self._plans
+        lacking = self._missing or plans[self._is_full].trouble
+        refusal = "" if self._blocks else self._refusal
+        self.incomplete = lacking or plans[not self._is_full].trouble or refusal
+        if self._blocks:
             self._last_stamp_ms = self._stamp_ms
             self._finished.append(now_s)
         return Reading(
             self._stamp_ms,
             tuple(self._blocks),
             full=self._is_full,
+            complete=not lacking,
             first_read_ms=self._first_read_ms,
             last_read_ms=self._last_read_ms,
         )

@@ -52,7 +52,8 @@ _PUBLISH_S = 1.0
 _TELL_GATEWAY_EVERY = 5
 _STAMP_PATIENCE_S = 2.0
 _DTYPE = "modbus_registers"
-_SEARCHING = "large blocks are not answered: finding the largest that is"
+_SEARCHING = "finding the largest block that is answered"
+_LARGER_TRIED_EVERY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class InverterActor(Actor[Inbox]):
             profile.manners.max_registers, known=learned_size(settings)
         )
         self._line = Line(device, self._sizes, self.clock, self._state_changed)
-        self._identity = Identity(profile, settings, self._line)
+        self._identity = Identity(profile, settings, self._line, self.clock)
         self._gap_s = profile.manners.gap_ms / 1000
         own_s = patience_s(settings.timeout_s, profile.manners)
         self.patience_s = max(type(self).patience_s, own_s)  # type: ignore[misc] # a device's own
@@ -106,6 +107,7 @@ class InverterActor(Actor[Inbox]):
         self._gave_way = False
         self._session = uuid.uuid4().hex
         self._since_ms = 0
+        self._larger_at_s = 0.0
         self._stamps_known_at_s = 0.0
         self._numbers = UniqueNumbers(profile)
         self._unstored = Unstored()
@@ -123,6 +125,7 @@ class InverterActor(Actor[Inbox]):
             first_at_s=now_s + slot,
         )
         self._stamps_known_at_s = now_s + _STAMP_PATIENCE_S
+        self._larger_at_s = now_s + _LARGER_TRIED_EVERY_S
         self._since_ms = self.clock.wall_ms()
         self.ref(HARVEST).tell(TellStored(self._settings.name))
         self.every(PERIOD_S, _Tick(), phase_s=0.001 + slot * PERIOD_S)
@@ -179,7 +182,7 @@ class InverterActor(Actor[Inbox]):
         if probe is not None:
             self._probe(probe)
         elif self._identity.is_due(self.clock.monotonic()):
-            self._identify()
+            self._identify(until_s)
         elif self.clock.monotonic() >= self._stamps_known_at_s:
             self._harvest(until_s)
 
@@ -189,6 +192,7 @@ class InverterActor(Actor[Inbox]):
         if self._line.lost(error):
             self._cycle.interrupt(str(error))
             self._keep_finished()
+            self._identity.ask_again()
 
     def _state_changed(self) -> None:
         self.log.info(f"device.{self._line.state}", reason=self._line.reason)
@@ -196,24 +200,37 @@ class InverterActor(Actor[Inbox]):
 
     # Who the device is, and what it bears
 
-    def _identify(self) -> None:
-        identity = self._identity
-        if identity.find_out(self.clock.monotonic()):
-            self.log.info("device.identified", sn=identity.sn, model=identity.model)
-            for doubt in identity.doubts:
-                self.log.warning("device.doubted", reason=doubt)
+    def _identify(self, until_s: float) -> None:
+        identity, former_sn = self._identity, self._identity.sn
+        # What is sent again must go under the number that it went under before.
+        may_change = len(self._unstored) == 0
+        if not identity.find_out(until_s=until_s, may_change=may_change):
+            return
+        self.log.info("device.identified", sn=identity.sn, model=identity.model)
+        for doubt in identity.doubts:
+            self.log.warning("device.doubted", reason=doubt)
+        if former_sn:
+            self.log.warning("device.replaced", sn=identity.sn, former_sn=former_sn)
+            self._counters = CounterGuard(self._profile)
+            self._cycle.replace_plans(*self._plans())
+            self._larger_at_s = 0.0
 
     def _probe(self, wanted: RegisterRange) -> None:
-        self._cycle.interrupt("large blocks are not answered")
+        self._cycle.interrupt(_SEARCHING)
         self._keep_finished()
-        self._line.say(
-            "degraded", f"large blocks fail: trying {wanted.count} registers"
-        )
+        self._line.say("degraded", f"{_SEARCHING}: trying {wanted.count} registers")
         if self._line.probe(wanted):
             limit = self._sizes.limit
             self.log.info("device.max_registers", max_registers=limit)
             remember_size(self._settings, limit)
             self._cycle.replace_plans(*self._plans())
+
+    def _try_larger(self, now_s: float) -> None:
+        """Let no size be for ever that was found on a bad day, or at another bridge."""
+        if now_s >= self._larger_at_s:
+            self._larger_at_s = now_s + _LARGER_TRIED_EVERY_S
+            blocks = HarvestPlan.for_profile(self._profile, full=True).requests
+            self._sizes.try_larger(max(blocks, key=lambda block: block.count))
 
     def _plans(self) -> tuple[HarvestPlan, HarvestPlan]:
         profile, limit = self._profile, self._sizes.limit
@@ -335,11 +352,14 @@ class InverterActor(Actor[Inbox]):
     # Publishing
 
     def _publish(self) -> None:
+        if self._identity.is_another:
+            self._send(self._unstored.oldest())
         reading, self._newest = self._newest, None
-        batch = self._samples.batch()
+        batch = self._samples.batch(self.clock.monotonic())
         status = self._status()
         suspects = self._suspects if reading is not None else ()
         self.ref(API).tell(Live(status, batch, reading, suspects))
+        self._try_larger(self.clock.monotonic())
         self._published += 1
         if self._published % _TELL_GATEWAY_EVERY == 1:
             self.ref(GATEWAY).tell(status)

@@ -6,15 +6,14 @@ import random
 from collections import deque
 from typing import TYPE_CHECKING
 
-from egw.devices.blocks import Block
-from egw.devices.profile import RegisterRange
-from egw.devices.transport import DeviceError, NoPort, Refused
+from egw.devices.transport import DeviceError, NoConnection, NoPort, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from egw.devices.block_size import BlockSize
-    from egw.devices.profile import Manners
+    from egw.devices.blocks import Block
+    from egw.devices.profile import Manners, RegisterRange
     from egw.devices.transport import Transport
     from egw.messages import DeviceState
     from egw.runtime.clock import Clock
@@ -34,14 +33,16 @@ class Waiting(DeviceError):
 def patience_s(timeout_s: float, manners: Manners) -> float:
     """Return how long one message may take an actor that talks to such a device.
 
-    It may connect, try every unit id, identify and sample, or write and read back,
-    each at its slowest.
+    It may connect, twice, try every unit id, ask who it is, sample and read a block, or
+    write and read back, each at its slowest.
     """
     connect_s = 2 * timeout_s + manners.connect_delay_ms / 1000
     units_s = len(manners.units) * (connect_s + timeout_s)
     request_s = timeout_s + manners.gap_ms / 1000
     settle_s = manners.settle_ms / 1000
-    return connect_s + units_s + _REQUESTS_AT_ONCE * request_s + settle_s + _MARGIN_S
+    return (
+        2 * connect_s + units_s + _REQUESTS_AT_ONCE * request_s + settle_s + _MARGIN_S
+    )
 
 
 class Line:
@@ -62,6 +63,8 @@ class Line:
         self._clock = clock
         self._on_state = on_state
         self._successes: deque[bool] = deque(maxlen=_JUDGED_REQUESTS)
+        self._answered_here = False
+        """Whether the connection that there is, or was, has brought a reply."""
         self._retry_at_s = 0.0
         self._outage_since_s: float | None = None
 
@@ -78,10 +81,24 @@ class Line:
             return
         if self._clock.monotonic() < self._retry_at_s:
             raise Waiting
+        self._answered_here = False
         self.device.connect()
 
     def read(self, wanted: RegisterRange) -> Block:
-        """Read once. Raises DeviceError."""
+        """Read; once more when a connection that was good has ended meanwhile.
+
+        Some devices close it after each reply, or when nothing was asked for a while.
+        Raises DeviceError.
+        """
+        try:
+            return self._read(wanted)
+        except NoConnection:
+            if not self._answered_here:
+                raise
+        self.connect()
+        return self._read(wanted)
+
+    def _read(self, wanted: RegisterRange) -> Block:
         self.requests += 1
         try:
             block = self.device.read(wanted)
@@ -96,25 +113,6 @@ class Line:
         self.sizes.answered(wanted.count)
         self._alive()
         return block
-
-    def read_in_pieces(self, wanted: RegisterRange) -> Block:
-        """Read registers that may be too many for the device, in several requests.
-
-        Only for what does not change: a number could be torn. Raises DeviceError.
-        """
-        most = self.sizes.limit
-        pieces = [
-            self.read(
-                RegisterRange(
-                    function=wanted.function,
-                    address=address,
-                    count=min(most, wanted.end - address),
-                )
-            )
-            for address in range(wanted.address, wanted.end, most)
-        ]
-        data = b"".join(piece.data for piece in pieces)
-        return Block(wanted.function, wanted.address, data)
 
     def probe(self, wanted: RegisterRange) -> bool:
         """Find out whether the device answers a block of this size.
@@ -181,5 +179,6 @@ class Line:
     def _alive(self) -> None:
         """Any proper reply, even a refusal, is proof of life."""
         self._outage_since_s = None
+        self._answered_here = True
         if self.state in ("connecting", "offline"):
             self.say("online", "")

@@ -27,7 +27,8 @@ class Samples:
         self._stamps_ms: list[int] = []
         self._hz: list[float] = []
         self._late_ms: list[float] = []
-        self._per_second: deque[int] = deque(maxlen=_RATE_WINDOW)
+        self._batches: deque[tuple[float, int]] = deque(maxlen=_RATE_WINDOW + 1)
+        """When each batch was taken, and how many samples it has."""
 
     def add(self, stamp_ms: int, hz: float, late_s: float) -> None:
         """Take a sample; `late_s` after its instant on the grid."""
@@ -36,12 +37,12 @@ class Samples:
         self._hz.append(hz)
         self._late_ms.append(round(late_s * 1000, 2))
 
-    def batch(self) -> FrequencySamples:
-        """Return what came since the last batch. To be called once a second."""
+    def batch(self, now_s: float) -> FrequencySamples:
+        """Return what came since the last batch, about a second ago."""
         batch = FrequencySamples(
             tuple(self._stamps_ms), tuple(self._hz), tuple(self._late_ms)
         )
-        self._per_second.append(len(self._hz))
+        self._batches.append((now_s, len(self._hz)))
         self._stamps_ms.clear()
         self._hz.clear()
         self._late_ms.clear()
@@ -50,7 +51,9 @@ class Samples:
     @property
     def rate_hz(self) -> float:
         """Samples per second over the last ten batches."""
-        return sum(self._per_second) / max(1, len(self._per_second))
+        counts = [count for _, count in self._batches]
+        passed_s = self._batches[-1][0] - self._batches[0][0] if counts else 0.0
+        return sum(counts[1:]) / passed_s if passed_s > 0 else float(sum(counts))
 
 
 class FrequencyReads:

@@ -32,6 +32,10 @@ class Unstored:
         if len(self._readings) > _LIMIT:
             self._readings.popleft()
             self.dropped += 1
+        return self.oldest()
+
+    def oldest(self) -> tuple[Reading, ...]:
+        """Return as many of the oldest as one message can have."""
         return tuple(islice(self._readings, _SENT))
 
     def stored(self, up_to_ms: int) -> None:

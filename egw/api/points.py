@@ -33,13 +33,14 @@ class PointTable:
         self.expected = Expected(profile)
         self._decoder = Decoder(profile)
 
-    def decode(self, blocks: Sequence[Block]) -> dict[str, Any]:
+    def decode(self, blocks: Sequence[Block], *, complete: bool) -> dict[str, Any]:
         """Return the values of the points that the blocks have."""
-        return dict(self._decoder.decode(blocks))
+        return dict(self._decoder.decode(blocks, complete=complete))
 
-    def slim_keys(self, blocks: Sequence[Block]) -> set[str]:
+    def slim_keys(self, blocks: Sequence[Block], *, complete: bool) -> set[str]:
         """Return what of a full reading is also read by the cycles between them."""
-        return set(self.decode(cut(blocks, self.profile.harvest.slim)))
+        slim = cut(blocks, self.profile.harvest.slim)
+        return set(self.decode(slim, complete=complete))
 
     def without(self, values: dict[str, Any], keys: set[str]) -> dict[str, Any]:
         """Return the values without `keys`, and without what is computed from them."""
@@ -72,7 +73,8 @@ class DecodedReading:
     @cached_property
     def values(self) -> dict[str, Any]:
         """The values by key, without those that cannot be right."""
-        values = self.table.decode(self.reading.blocks)
+        reading = self.reading
+        values = self.table.decode(reading.blocks, complete=reading.complete)
         if not self.suspects:
             return values
         return self.table.without(values, {suspect.key for suspect in self.suspects})
@@ -80,7 +82,8 @@ class DecodedReading:
     @cached_property
     def slim_keys(self) -> set[str]:
         """Keys that the cycles between full ones read, too."""
-        return self.table.slim_keys(self.reading.blocks)
+        reading = self.reading
+        return self.table.slim_keys(reading.blocks, complete=reading.complete)
 
 
 @dataclass(frozen=True)

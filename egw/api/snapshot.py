@@ -38,7 +38,13 @@ T = TypeVar("T")
 SILENT_AFTER_MS = 5_000
 """Statuses come each second; one that is older says nothing about now."""
 STALE_AFTER_MS = 15_000
-"""Readings that are older are not shown as the power now."""
+"""Readings that are older are not shown as the power now, unless the device takes so
+long for one that there can be no newer."""
+MOST_STALE_MS = 60_000
+"""Nor are these, however slow the device."""
+_PATIENCE = 3
+"""A reading of a slow device counts for so many times as long as one takes: its stamp
+is the start, it comes at the end, and the next takes as long again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +241,13 @@ class Snapshot:
         heard = record.status
         if heard is None or self.is_silent(heard):
             return False
-        online = heard.status.state in ("online", "degraded")
-        return online and self.clock.wall_ms() - stamp_ms <= STALE_AFTER_MS
+        status = heard.status
+        bound_ms: float = STALE_AFTER_MS
+        if status.state == "online" and status.reading_rate_hz:
+            slow_ms = _PATIENCE * 1000 / status.reading_rate_hz
+            bound_ms = min(max(bound_ms, slow_ms), MOST_STALE_MS)
+        answers = status.state in ("online", "degraded")
+        return answers and self.clock.wall_ms() - stamp_ms <= bound_ms
 
     def lateness(self) -> Lateness:
         """Return the histogram; its figures may grow while they are read."""

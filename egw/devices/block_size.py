@@ -28,6 +28,7 @@ class BlockSize:
 
     def __init__(self, most: int, *, known: int | None = None) -> None:
         """Begin with `known` from an earlier search, else with `most` registers."""
+        self._most = most
         self.limit = most if known is None else min(known, most)
         """Largest block to ask for."""
         self._suspect: RegisterRange | None = None
@@ -65,6 +66,14 @@ class BlockSize:
             self._search = _Search(self._suspect, answered)
             self._suspect = None
 
+    def try_larger(self, block: RegisterRange) -> None:
+        """Search anew, beginning with a block that was too large once.
+
+        Perhaps it was the line that failed then, or the bridge was another one.
+        """
+        if self._search is None and self.limit < block.count:
+            self._search = _Search(block, self.limit)
+
     def probed(self, *, answered: bool) -> bool:
         """Note how the probe went; returns whether the search ends with a new limit."""
         search = self._search
@@ -73,10 +82,12 @@ class BlockSize:
         search.probed(answered=answered)
         if search.is_over:
             self._search = None
-        if search.found is None:
-            return False
-        self.limit = search.found
-        return True
+        former = self.limit
+        if search.found is not None:
+            self.limit = search.found
+        elif search.is_fine and search.size > self.limit:
+            self.limit = self._most
+        return self.limit != former
 
 
 class _Search:
@@ -94,8 +105,15 @@ class _Search:
         """Whether the next read is of the size that was answered."""
         self._failures = 0
         self.is_over = False
+        self.is_fine = False
+        """Whether the block that gave rise to the search was answered."""
         self.found: int | None = None
         """The size; None when the line was at fault, or nothing at all."""
+
+    @property
+    def size(self) -> int:
+        """Of the block that gave rise to the search."""
+        return self._block.count
 
     @property
     def probe(self) -> RegisterRange:
@@ -112,7 +130,7 @@ class _Search:
             self._failures += 1
             self._doubts_line = True
         elif self._size == self._block.count:
-            self.is_over = True
+            self.is_over = self.is_fine = True
         else:
             self._good = self._size
             self._next_size()

@@ -11,10 +11,10 @@ from egw.devices.needs import needs_of
 from egw.devices.point_checks import is_plain_number, overlaps, wrong_point
 from egw.devices.profile import (
     Function,
+    Point,
     Profile,
     ProfileError,
     RegisterRange,
-    ScaleRegister,
 )
 
 
@@ -66,6 +66,9 @@ def _wrong_frequency(profile: Profile) -> Iterator[str]:
         yield f"frequency: there is no point {profile.frequency}"
     elif not all(is_plain_number(point) for point in points):
         yield f"frequency: point {profile.frequency} is no plain number"
+    elif points[0].unit != "Hz":
+        unit = points[0].unit or "no unit"
+        yield f"frequency: point {profile.frequency} is in {unit}, not in Hz"
     else:
         try:
             frequency_ranges(profile)
@@ -86,6 +89,9 @@ def _wrong_identification(profile: Profile) -> Iterator[str]:
     for sign in identification.signs:
         if (sign.pattern is None) == (not sign.within):
             yield f"identification.signs: {sign.point}: needs a pattern or a span"
+        kinds = {point.type for point in profile.alternatives(sign.point)}
+        if sign.within and kinds == {"str"}:
+            yield f"identification.signs: {sign.point}: a text has no span"
         for low, high in sign.within:
             if not low <= high:
                 yield f"identification.signs: {sign.point}: {low}..{high} is no span"
@@ -110,8 +116,6 @@ def _wrong_derived(profile: Profile) -> Iterator[str]:
             for point in points:
                 if not is_plain_number(point):
                     yield f"{place}: point {key} is no plain number"
-                if isinstance(point.scale, ScaleRegister):
-                    yield f"{place}: point {key} has a scale register"
 
 
 def _unread(profile: Profile) -> Iterator[str]:
@@ -133,6 +137,31 @@ def _unread(profile: Profile) -> Iterator[str]:
                         f"{need.what} that it depends on"
                     )
                     break
+        yield from _partly_read(profile, name, read)
+
+
+def _partly_read(
+    profile: Profile, name: str, read: set[tuple[Function, int]]
+) -> Iterator[str]:
+    """A cycle that reads a part of a derived value reads all of them."""
+    keys = {
+        point.key
+        for point in profile.points
+        if read.issuperset((point.function, a) for a in _addresses(point))
+    }
+    for derived in profile.derived:
+        unread = [part for part in parts_of(derived) if part not in keys]
+        if unread and len(unread) < len(parts_of(derived)):
+            yield (
+                f"harvest.{name}: reads other parts of derived {derived.key}, but not "
+                f"{unread[0]}"
+            )
+
+
+def _addresses(point: Point) -> Iterator[int]:
+    yield from range(point.address, point.end)
+    if point.high_word is not None:
+        yield point.high_word
 
 
 def _registers(ranges: tuple[RegisterRange, ...]) -> set[tuple[Function, int]]:

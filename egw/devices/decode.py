@@ -57,13 +57,23 @@ class _Scope:
 
     def covers(self, data: _Data) -> bool | None:
         """Tell whether this device has the point; None when that is not known."""
-        for place, variant in self.told:
-            raw = place.word(data)
-            if any(low <= raw <= high for low, high in variant.within):
-                return True
         if self.count == 0:
             return True
+        for place, variant in self.told:
+            raw = place.word(data)
+            for low, high in variant.within:
+                if low <= raw <= high:
+                    return True
         return False if len(self.told) == self.count else None
+
+
+class _Part(NamedTuple):
+    """A point as part of a derived value."""
+
+    scope: int
+    was_read: bool
+    is_fixed: bool
+    """Without a scale register: when it has no value, the device says so."""
 
 
 @dataclass(slots=True)
@@ -78,8 +88,8 @@ class _Layout:
     """By scope: what depends on nothing but its own words."""
     special: list[list[tuple[str, _Reader]]] = field(default_factory=list)
     alternatives: dict[str, list[tuple[int, _Reader]]] = field(default_factory=dict)
-    readable: dict[str, list[tuple[int, bool]]] = field(default_factory=dict)
-    """By key: the scope of each point, and whether its registers were read."""
+    parts: dict[str, list[_Part]] = field(default_factory=dict)
+    """By key: the points with which it may be told."""
 
     def number_of(self, scope: _Scope) -> int:
         if scope not in self.scopes:
@@ -107,9 +117,12 @@ class Decoder:
         self._repeated = {name for name in names if names.count(name) > 1}
         self._layout = lru_cache(maxsize=32)(self._lay_out)
 
-    def decode(self, blocks: Iterable[Block]) -> dict[str, Value]:
+    def decode(
+        self, blocks: Iterable[Block], *, complete: bool = False
+    ) -> dict[str, Value]:
         """Return the values, by key, of the points whose registers are present.
 
+        `complete`: what a cycle asks for and is not here, the device does not have.
         A point is taken from one block; a number in two replies could be torn.
         An enumeration is its text (or its number when that has none), a bit-field the
         names of the bits that are set.
@@ -128,7 +141,10 @@ class Decoder:
             _read_first(key, candidates, covered, data, values)
         for derived in self._derived:
             missing = [part for part in parts_of(derived) if part not in values]
-            settled = all(_is_settled(layout.readable[p], covered) for p in missing)
+            settled = all(
+                _is_settled(layout.parts[part], covered, complete=complete)
+                for part in missing
+            )
             value = computed(derived, values) if settled else None
             if value is not None:
                 values.setdefault(derived.key, value)
@@ -140,7 +156,9 @@ class Decoder:
         for point, meaning in self._meanings:
             number = layout.number_of(self._scope(point, shape))
             read = _reader(shape, point, meaning)
-            layout.readable.setdefault(point.key, []).append((number, read is not None))
+            is_fixed = not isinstance(point.scale, ScaleRegister)
+            part = _Part(number, read is not None, is_fixed)
+            layout.parts.setdefault(point.key, []).append(part)
             if read is None:
                 continue
             place = _find(shape, point.function, point.address, point.count)
@@ -189,11 +207,15 @@ def _read_first(
             return
 
 
-def _is_settled(points: list[tuple[int, bool]], covered: list[bool | None]) -> bool:
+def _is_settled(
+    points: list[_Part], covered: list[bool | None], *, complete: bool
+) -> bool:
     """Tell whether a part without a value has none, and was not merely unread."""
     return all(
-        covered[number] is False or (covered[number] and was_read)
-        for number, was_read in points
+        covered[part.scope] is False
+        or (complete and not part.was_read)
+        or (covered[part.scope] and part.was_read and part.is_fixed)
+        for part in points
     )
 
 

@@ -86,9 +86,8 @@ def _harvest(
             silent = 0
             if error.exception_code in NO_SUCH_REGISTERS:
                 parts = plan.refused(wanted, time.monotonic())
-                pending.extendleft(reversed(parts))
-                harvested.refused += () if parts else (wanted,)
             else:
+                parts = plan.busy(wanted, time.monotonic(), str(error))
                 harvested.unanswered.append(wanted)
                 failure = error
         except DeviceError as error:
@@ -96,11 +95,15 @@ def _harvest(
             if bearable < wanted.count:
                 return bearable
             silent += 1
+            parts = plan.busy(wanted, time.monotonic(), str(error))
             harvested.unanswered.append(wanted)
             failure = error
         else:
             silent = 0
+            parts = plan.answered(wanted, time.monotonic())
             harvested.keep(block, _now_ms())
+        pending.extendleft(reversed(parts))
+    harvested.refused.extend(plan.refusing)
     progress(done, done)
     if failure is not None and (silent == SILENT_BLOCKS or not harvested.blocks):
         raise failure

@@ -66,7 +66,12 @@ def find_profile(name: str, extra_dir: Path | None = None) -> Profile:
         raise ProfileError(
             f"no profile {name!r}; there are: {', '.join(sorted(known))}"
         )
-    return _loaded(known[name], known[name].stat().st_mtime_ns)
+    path = known[name]
+    try:
+        changed_ns = path.stat().st_mtime_ns
+    except OSError:
+        return load_profile(path)
+    return _loaded(path, changed_ns)
 
 
 @cache

@@ -116,6 +116,8 @@ def data_model(
     parts = {}
     for part, fields in FIELDS.items():
         found = _found(_of_profile(fields, profile), values)
+        if part == "meter":
+            _direct_currents(found)
         if any(name in found for name in _MAIN_FIELDS[part]):
             parts[part] = {"type": part} | common | found
     voltage_class = values.get("voltage_class")
@@ -159,6 +161,17 @@ def _found(
         if number is not None:
             found[field.name] = field.turn(number)
     return found
+
+
+def _direct_currents(meter: dict[str, float | int]) -> None:
+    """Let each phase's current have the direction of its power.
+
+    Many meters tell how large a current is, and not which way it flows.
+    """
+    for phase in ("L1", "L2", "L3"):
+        current_a, power_w = meter.get(f"{phase}_A"), meter.get(f"{phase}_W")
+        if current_a is not None and power_w:
+            meter[f"{phase}_A"] = abs(current_a) if power_w > 0 else 0 - abs(current_a)
 
 
 def _number(value: Value | None) -> float | None:

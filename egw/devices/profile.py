@@ -189,9 +189,10 @@ class Point(Strict, frozen=True, kw_only=True):
 class Derived(Strict, frozen=True, kw_only=True):
     """A value that is computed: sum of `sum` and of products, minus `minus`.
 
-    The parts are keys of points, in egw's sign convention. It is absent when the
-    registers of a part were not read. An input that says "no value" (a tracker that
-    this device lacks) adds nothing; without any input there is no value.
+    The parts are keys of points, in egw's sign convention. An input that says "no
+    value" (a tracker that this device lacks), or whose registers the device refuses (a
+    battery that it lacks), adds nothing; without any input there is no value. It is
+    absent when a part could merely not be read.
     """
 
     key: Key

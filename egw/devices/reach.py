@@ -7,13 +7,20 @@ from typing import Literal
 
 from egw.devices.modbus_rtu import ModbusRtu
 from egw.devices.modbus_tcp import ModbusTcp
-from egw.devices.profile import Manners
+from egw.devices.profile import Manners, TransportName
 from egw.devices.serial_port import SerialPort
 from egw.devices.tcp_bridge import TcpBridge
 from egw.devices.transport import Transport
 from egw.devices.wire import SerialLine
 
 TransportKind = Literal["modbus-tcp", "modbus-rtu", "rtu-over-tcp"]
+
+PROTOCOLS: dict[TransportKind, TransportName] = {
+    "modbus-tcp": "modbus-tcp",
+    "modbus-rtu": "modbus-rtu",
+    "rtu-over-tcp": "modbus-rtu",
+}
+"""What a device must speak to be reached so, as its profile says."""
 
 
 @dataclass(frozen=True, slots=True)

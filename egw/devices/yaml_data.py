@@ -6,9 +6,10 @@ A profile may come from anywhere, and a YAML parser can be made to take all memo
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -70,8 +71,26 @@ def _check_bounds(content: bytes) -> None:
             raise _problem(f"nested deeper than {MAX_DEPTH}", event.start_mark)
 
 
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z|0x[0-9a-fA-F]+\Z")
+_FLOAT = re.compile(
+    r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z"
+    r"|[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z"
+)
+_INT_TAG, _FLOAT_TAG = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+
+
 class _Loader(_SafeLoader):  # type: ignore[misc]
-    """Plain YAML data in which no mapping has a key twice."""
+    """Plain YAML data in which no mapping has a key twice.
+
+    Numbers are those of YAML 1.2. In 1.1, which PyYAML reads, `0010` is 8, `1:30` is 90
+    and `1e3` a text; here the first two are texts, which no field of a profile that
+    wants a number takes.
+    """
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
+        first: [(tag, p) for tag, p in known if tag not in (_INT_TAG, _FLOAT_TAG)]
+        for first, known in _SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
         """Build a mapping; raises ConstructorError on a repeated or odd key."""
@@ -84,6 +103,10 @@ class _Loader(_SafeLoader):  # type: ignore[misc]
                 raise _problem(f"key {key!r} stands here twice", key_node.start_mark)
             mapping[key] = self.construct_object(value_node, deep=deep)
         return mapping
+
+
+_Loader.add_implicit_resolver(_INT_TAG, _INT, list("-+0123456789"))
+_Loader.add_implicit_resolver(_FLOAT_TAG, _FLOAT, list("-+.0123456789"))
 
 
 def _problem(text: str, mark: Any) -> yaml.constructor.ConstructorError:

@@ -188,7 +188,7 @@ function polling(device) {
   const words = [];
   if (device.reading_rate_hz) words.push(readingRate(device.reading_rate_hz));
   if (device.success_percent !== null && device.success_percent !== undefined) {
-    words.push(`${Math.floor(device.success_percent)} % answered`);
+    words.push(`${Math.floor(device.success_percent)} % of requests succeed`);
   }
   if (device.max_registers) words.push(`${device.max_registers} registers at most in one`);
   return words.join(" · ");

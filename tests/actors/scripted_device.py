@@ -76,6 +76,7 @@ class ScriptedDevice:
         """Unit ids; others are silent."""
         self.settles_s = 0.0
         """For so long after a write the old words are told."""
+        self.closes_after_reply = False
         self.connects: list[float] = []
         """When a connection was tried."""
         self.asked: list[int] = []
@@ -83,6 +84,7 @@ class ScriptedDevice:
         self.written: list[tuple[int, tuple[int, ...]]] = []
         self._written: dict[int, int] = {}
         self._settled_at_s = 0.0
+        self._replied = False
 
     def connect(self) -> None:
         if self.connected:
@@ -90,7 +92,7 @@ class ScriptedDevice:
         self.connects.append(self.clock.monotonic())
         if self.off:
             raise NoConnection("cannot connect to 10.0.0.5:502")
-        self.connected = True
+        self.connected, self._replied = True, False
 
     def close(self) -> None:
         self.connected = False
@@ -126,7 +128,8 @@ class ScriptedDevice:
         self.sent_at_s = self.clock.monotonic()
         self.clock.advance(self.latency_s)
         self.off = self.off or address == self.off_when_asked
-        if self.off:
+        is_closed, self._replied = self.closes_after_reply and self._replied, True
+        if self.off or is_closed:
             self.close()
             raise NoConnection("the connection broke")
         if self.unit not in self.answers_to:

@@ -62,6 +62,45 @@ def test_a_reading_says_when_its_first_and_its_last_block_came(cycle: Cycle) -> 
     assert (reading.first_read_ms, reading.last_read_ms) == (3250, 3500)
 
 
+def test_a_reading_is_complete_unless_a_block_could_merely_not_be_read(
+    cycle: Cycle,
+) -> None:
+    refusing = Cycle(
+        HarvestPlan([FIRST, SECOND], 125),
+        HarvestPlan([THIRD], 125),
+        full_every=1,
+        first_at_s=0.0,
+    )
+    for failing in (cycle, refusing):
+        failing.begin(0.0, 1000)
+        assert failing.next_block(0.0, until_s=FOREVER) == FIRST
+        failing.answered(FIRST, block(FIRST), 0.1, 0.1)
+        assert failing.next_block(0.1, until_s=FOREVER) == SECOND
+    cycle.failed(SECOND, 0.2, "server device busy")
+    refusing.refused(SECOND, 0.2, "illegal data address")
+
+    failed, refused = cycle.finish(0.2), refusing.finish(0.2)
+    answered = read_all(cycle, 1.0, each_s=0.1)
+
+    readings = (failed, refused, answered)
+    assert [r.complete for r in readings if r] == [False, True, True]
+
+
+def test_a_slim_reading_is_complete_though_the_full_one_before_lacked_a_block() -> None:
+    full, slim = HarvestPlan([FIRST, SECOND], 125), HarvestPlan([THIRD], 125)
+    cycle = Cycle(full, slim, full_every=3, first_at_s=0.0)
+    cycle.begin(0.0, 1000)
+    while (wanted := cycle.next_block(0.0, until_s=FOREVER)) is not None:
+        cycle.failed(wanted, 0.1, "server device busy")
+
+    lacking, reading = cycle.finish(0.1), read_all(cycle, 1.0, each_s=0.1)
+
+    assert lacking is not None
+    assert reading is not None
+    assert (lacking.complete, reading.complete) == (False, True)
+    assert "busy" in cycle.incomplete
+
+
 def test_every_so_manieth_cycle_is_full_and_so_is_the_first() -> None:
     full, slim = HarvestPlan([FIRST, SECOND], 125), HarvestPlan([THIRD], 125)
     cycle = Cycle(full, slim, full_every=3, first_at_s=0.0)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from scripted_device import FREQUENCY, PROFILE, SERIAL, Sampling, addresses
 
-from egw.devices.transport import NoAnswer, Refused
+from egw.devices.transport import NoAnswer, NoConnection, Refused
+from egw.messages import Readings
+from egw.storage.learned import Learned, save_learned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -265,11 +267,118 @@ def test_a_doubt_is_looked_into_again(tmp_path: Path) -> None:
     roof.device.words |= {10: 0x5858}
     roof.run(5)
 
+    def is_online() -> bool:
+        roof.stored(roof.clock.wall_ms())
+        return roof.status.state == "online"
+
     roof.device.words |= {10: 0x534E}
-    took_s = roof.run_until(lambda: roof.status.state == "online", within_s=400)
+    took_s = roof.run_until(is_online, within_s=400)
 
     assert 250 < took_s < 310
-    assert roof.device.asked.count(SERIAL) == 2
+    assert roof.device.asked.count(SERIAL) == 3
+
+
+def test_a_slow_device_is_asked_who_it_is_between_two_samples(tmp_path: Path) -> None:
+    long_serial = harvesting(2).replace("type: str, count: 2", "type: str, count: 40")
+    file = tmp_path / "roof.json"
+    known = Learned(profile="tiny", host="10.0.0.5", port=502, max_registers=2)
+    save_learned(file, known)
+    roof = sampling(tmp_path, long_serial, learned_file=file)
+    roof.device.words |= dict.fromkeys(range(10, 50), 0x4141)
+    roof.device.latency_s = 0.09
+
+    roof.run_until(lambda: roof.status.readings_taken > 0)
+
+    asked = roof.device.asked[: roof.device.asked.index(1000)]
+    assert asked[1::2] == list(range(10, 50, 2))
+    assert set(asked[::2]) == {FREQUENCY}
+    assert roof.status.sn == "A" * 80
+
+
+def test_another_device_at_the_same_address_gets_a_name_and_counters_of_its_own(
+    tmp_path: Path, events: list[Any]
+) -> None:
+    roof = sampling(tmp_path)
+    roof.run(3)
+    roof.device.off = True
+    roof.run_until(lambda: roof.status.state == "offline")
+    roof.device.close()
+    roof.device.off = False
+    roof.device.words |= {10: 0x5858}
+    roof.harvest.tells.clear()
+
+    roof.run(20)
+
+    again = [m for m in roof.harvest.tells if isinstance(m, Readings)]
+    assert {m.sn for m in again} == {"SN17"}
+    assert len(again[-1].readings) == roof.status.readings_unstored == 3
+    roof.harvest.tells.clear()
+    roof.stored(roof.clock.wall_ms())
+    roof.run(3)
+    assert roof.status.sn == "XX17"
+    sent = [m for m in roof.harvest.tells if isinstance(m, Readings)]
+    assert {m.sn for m in sent} == {"XX17"}
+    (replaced,) = [e for e in events if e["event"] == "device.replaced"]
+    assert (replaced["former_sn"], replaced["sn"]) == ("SN17", "XX17")
+
+
+def test_a_device_that_names_no_serial_number_after_an_outage_keeps_the_one_it_had(
+    tmp_path: Path,
+) -> None:
+    roof = sampling(tmp_path)
+    roof.run(3)
+    roof.device.off = True
+    roof.run_until(lambda: roof.status.state == "offline")
+    roof.device.off = False
+    roof.device.words |= {10: 0, 11: 0}
+
+    roof.run(20)
+
+    assert (roof.status.sn, roof.status.state) == ("SN17", "online")
+
+
+def test_a_type_that_has_changed_during_an_outage_is_doubted(tmp_path: Path) -> None:
+    roof = sampling(tmp_path, SIGNS)
+    roof.run(3)
+    assert roof.status.state == "online"
+    roof.device.off = True
+    roof.run_until(lambda: roof.status.state == "offline")
+    roof.device.off = False
+    roof.device.words |= {10: 0x5858}
+
+    roof.stored(roof.clock.wall_ms())
+    roof.run_until(lambda: roof.status.state == "degraded")
+
+    assert "another type" in roof.status.reason
+
+
+# Connections that end
+
+
+def test_a_device_that_closes_the_connection_after_each_reply_is_read_all_the_same(
+    tmp_path: Path,
+) -> None:
+    roof = sampling(tmp_path)
+    roof.device.closes_after_reply = True
+
+    roof.run(10)
+
+    assert roof.state == ("online", "")
+    assert [addresses(r) for r in roof.readings()] == [[100, 200, 300]] * 10
+    assert roof.status.samples_taken == 100
+
+
+def test_a_connection_that_ends_without_a_reply_is_not_tried_again_at_once(
+    tmp_path: Path,
+) -> None:
+    roof = sampling(tmp_path)
+    roof.run(2)
+    roof.device.trouble = {FREQUENCY: NoConnection("the connection broke")}
+    roof.device.asked.clear()
+
+    roof.run_until(lambda: roof.status.state == "offline")
+
+    assert roof.device.asked == [FREQUENCY, FREQUENCY, FREQUENCY]
 
 
 # The largest block
@@ -323,6 +432,24 @@ def test_what_was_found_is_remembered_by_the_next_incarnation(tmp_path: Path) ->
 
     assert (roof.status.max_registers, roof.status.failures) == (8, 0)
     assert json.loads(file.read_bytes())["max_registers"] == 8
+
+
+def test_a_bridge_that_bears_more_by_now_is_asked_for_more_within_a_day(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "roof.json"
+    known = Learned(profile="tiny", host="10.0.0.5", port=502, max_registers=8)
+    save_learned(file, known)
+    roof = sampling(tmp_path, harvesting(60), learned_file=file)
+    roof.run(5)
+    assert roof.status.max_registers == 8
+
+    roof.clock.advance(86_400)
+    roof.run(5)
+
+    assert roof.status.max_registers == 100
+    assert roof.state == ("online", "")
+    assert json.loads(file.read_text())["max_registers"] == 100
 
 
 def test_what_cannot_be_remembered_is_used_all_the_same(

@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from scripted_device import BLOCKS, FREQUENCY, SERIAL, Sampling, addresses
+from scripted_device import BLOCKS, FREQUENCY, PROFILE, SERIAL, Sampling, addresses
 
 from egw.devices.transport import DeviceError, Garbage, NoAnswer, NoConnection, Refused
 from egw.messages import Readings, TellStored
@@ -116,7 +116,7 @@ def test_after_a_short_trouble_it_is_back_at_once(
     took_s = roof.run_until(lambda: roof.status.state == "online")
 
     assert took_s < 1.5
-    assert len(roof.device.connects) == 2
+    assert len(roof.device.connects) == (3 if isinstance(trouble, NoConnection) else 2)
     assert roof.gateway_was_told()[:2] == ["degraded", "online"]
 
 
@@ -247,7 +247,7 @@ def test_what_is_not_stored_at_the_end_is_handed_over_once_more(
 
 
 def test_a_patience_fits_the_slowest_device_that_is_allowed(tmp_path: Path) -> None:
-    assert Sampling(tmp_path).actor.patience_s == 10
+    assert Sampling(tmp_path).actor.patience_s == 12
     slow = Sampling(tmp_path, settings={"timeout_s": 10.0})
 
     assert slow.actor.patience_s > 40
@@ -271,3 +271,28 @@ def test_an_interrupted_cycle_is_not_completed_after_a_long_outage(
         addresses(reading) == [100, 200, 300] for reading in readings[len(of_before) :]
     )
     assert len(readings) > 20
+
+
+@pytest.mark.parametrize("trouble", [Refused(6), NoAnswer("no answer in time")])
+@pytest.mark.parametrize("harvest", ["every", "every fifth"])
+def test_a_block_that_is_asked_more_rarely_leaves_the_device_degraded_meanwhile(
+    tmp_path: Path, trouble: DeviceError, harvest: str
+) -> None:
+    profile = PROFILE
+    if harvest != "every":
+        slim = "{function: input, address: 100, count: 4}"
+        profile = profile.replace(
+            "harvest:\n", f"harvest:\n  full_every: 5\n  slim: [{slim}]\n"
+        )
+    roof = Sampling(tmp_path, profile=profile)
+    roof.stored()
+    roof.run(2)
+    roof.device.trouble[200] = trouble
+    roof.run_until(lambda: "200+2" in roof.state[1])
+    roof.gateway_was_told()
+
+    roof.run(30)
+
+    assert set(roof.gateway_was_told()) == {"degraded"}
+    roof.device.trouble.clear()
+    roof.run_until(lambda: roof.state == ("online", ""), within_s=10)

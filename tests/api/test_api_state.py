@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import told
 from served import Gateway
 
@@ -130,6 +131,32 @@ def test_state_of_a_device_with_old_readings_repeats_no_old_value(
     roof, _ = gateway.json("/api/state")["devices"]
 
     assert (roof["power_w"], roof["frequency_hz"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "state", "reading_rate_hz", "power_w"),
+    [
+        (16, "online", 0.12, 1912),
+        (16, "online", 0.5, None),
+        (61, "online", 0.01, None),
+        (16, "degraded", 0.06, None),
+    ],
+)
+def test_state_of_a_slow_device_has_its_power_until_the_next_reading_is_due(
+    seconds: int,
+    state: str,
+    reading_rate_hz: float,
+    power_w: float | None,
+    gateway: Gateway,
+) -> None:
+    gateway.snapshot.add_live(told.live(reading=told.huawei_reading()))
+    gateway.clock.advance(seconds)
+    status = told.device_status(state=state, reading_rate_hz=reading_rate_hz)
+    gateway.snapshot.add_device_status(status)
+
+    roof, _ = gateway.json("/api/state")["devices"]
+
+    assert roof["power_w"] == power_w
 
 
 def test_state_without_frequency_samples_takes_the_frequency_of_the_reading(

@@ -81,7 +81,7 @@ def test_status_of_a_device_shows_its_points_with_units(
     assert code == 0
     assert row(text, "active_power_w") == ["active_power_w", "1912", "W"]
     assert row(text, "grid_frequency_hz") == ["grid_frequency_hz", "50.02", "Hz"]
-    assert "not available:" in text
+    assert "missing:" in text
 
 
 def test_status_of_a_device_that_was_not_read_says_so(

@@ -50,8 +50,10 @@ def words(*numbers: int, address: int = 0) -> Block:
     return Block("holding", address, struct.pack(f">{len(numbers)}H", *numbers))
 
 
-def decode(description: Profile, *blocks: Block) -> dict[str, Any]:
-    return dict(Decoder(description).decode(blocks))
+def decode(
+    description: Profile, *blocks: Block, complete: bool = False
+) -> dict[str, Any]:
+    return dict(Decoder(description).decode(blocks, complete=complete))
 
 
 def value_of(a_point: Point, *numbers: int, **more: Any) -> Any:

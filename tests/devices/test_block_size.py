@@ -150,6 +150,27 @@ def test_what_was_found_before_is_where_it_begins() -> None:
     assert BlockSize(50).limit == 50
 
 
+@pytest.mark.parametrize("most", [8, 30, 60, 125])
+def test_a_size_that_is_tried_again_later_follows_the_line(most: int) -> None:
+    sizes = BlockSize(125, known=8)
+    bridge = Bridge(sizes, most)
+
+    sizes.try_larger(block(93))
+    for _ in range(60):
+        bridge.cycle(1, 93)
+
+    assert most - max(1, most // 8) < sizes.limit <= most
+    assert sizes.probe is None
+
+
+def test_nothing_is_tried_again_when_blocks_are_as_large_as_they_can_be() -> None:
+    sizes = BlockSize(125)
+
+    sizes.try_larger(block(93))
+
+    assert sizes.probe is None
+
+
 @given(most=st.integers(1, 125), seed=st.integers(0, 1000), loses=st.floats(0, 0.3))
 def test_whatever_the_line_does_a_limit_is_never_below_half_of_the_right_one(
     most: int, seed: int, loses: float

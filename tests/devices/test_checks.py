@@ -46,6 +46,7 @@ from egw.devices.profile import ProfileError
         ),
         ("frequency", "voltage_v", "frequency: there is no point voltage_v"),
         ("frequency", "flags", "frequency: point flags is no plain number"),
+        ("frequency", "pv1_w", "frequency: point pv1_w is in W, not in Hz"),
         (
             "identification",
             {"model": "nameplate"},
@@ -156,6 +157,11 @@ from egw.devices.profile import ProfileError
         ),
         (
             "identification/signs",
+            [{"point": "serial_number", "within": [[45, 65]]}],
+            "identification.signs: serial_number: a text has no span",
+        ),
+        (
+            "identification/signs",
             [{"point": "grid_frequency_hz", "within": [[65, 45]]}],
             "identification.signs: grid_frequency_hz: 65.0..45.0 is no span",
         ),
@@ -169,11 +175,6 @@ from egw.devices.profile import ProfileError
             "derived/pv_power_w/sum",
             ["flags"],
             "derived pv_power_w: point flags is no plain number",
-        ),
-        (
-            "derived/pv_power_w/products",
-            [["grid_frequency_hz", "pv1_w"]],
-            "derived pv_power_w: point grid_frequency_hz has a scale register",
         ),
         (
             "derived",
@@ -284,6 +285,11 @@ from egw.devices.profile import ProfileError
             "harvest/slim",
             [{"function": "holding", "address": 0, "count": 1}],
             "harvest.slim: reads point grid_frequency_hz without the scale register",
+        ),
+        (
+            "harvest/slim",
+            [{"function": "holding", "address": 10, "count": 1}],
+            "harvest.slim: reads other parts of derived pv_power_w, but not pv2_w",
         ),
         (
             "points/pv1_w/applies_to",

@@ -66,6 +66,23 @@ def test_a_part_that_was_not_read_makes_the_sum_absent() -> None:
     )
 
 
+def test_a_part_that_the_device_refuses_adds_nothing() -> None:
+    assert decode(total(**SUM), words(300), complete=True)["pv_power_w"] == 300
+    assert "pv_power_w" not in decode(
+        total(sum=["pv1_w"], minus=["pv2_w"]), words(300), complete=True
+    )
+
+
+def test_a_part_whose_factor_says_nothing_makes_the_sum_absent() -> None:
+    scaled = point("i16", 1, key="pv2_w", scale={"register": 2})
+    exponent = point("i16", 2, key="power_sf")
+    one, sum_of_both = STRINGS[0], (derived("pv_power_w", **SUM),)
+    both = profile(one, scaled, exponent, derived=sum_of_both)
+
+    assert decode(both, words(300, 40, 1))["pv_power_w"] == 700
+    assert "pv_power_w" not in decode(both, words(300, 40, 0x8000), complete=True)
+
+
 def test_a_part_without_a_value_adds_nothing() -> None:
     assert decode(total(**SUM), words(300, 0x7FFF))["pv_power_w"] == 300
 

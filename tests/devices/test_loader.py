@@ -80,6 +80,26 @@ def test_a_profile_is_found_by_its_name() -> None:
     assert find_profile("huawei").maker == "Huawei"
 
 
+@pytest.mark.parametrize("written", ["0010", "1:30", "0o10", "1_0"])
+def test_a_number_that_may_be_meant_otherwise_is_none(
+    written: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, GOOD)
+    text = path.read_text().replace("address: 10\n", f"address: {written}\n")
+    path.write_text(text)
+
+    with pytest.raises(ProfileError, match="pv1_w: address: Expected int, got str"):
+        load_profile(path)
+
+
+@pytest.mark.parametrize("written", ["1e-1", "0.1", ".1", "+1.0E-1"])
+def test_a_number_may_have_an_exponent(written: str, tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    path.write_text(path.read_text().replace("scale: 0.1\n", f"scale: {written}\n"))
+
+    assert load_profile(path).point("limit_percent").scale == 0.1
+
+
 def test_an_unknown_name_is_told_with_the_known_ones() -> None:
     with pytest.raises(ProfileError, match=r"no profile '../x'; there are: deye, "):
         find_profile("../x")

@@ -221,3 +221,14 @@ def test_the_power_of_a_device_is_that_of_its_panels_if_it_has_any() -> None:
     assert power_w({"active_power_w": 2, "meter_power_w": 1}) == 2
     assert power_w({"meter_power_w": -1}) == -1
     assert power_w({"grid_frequency_hz": 50.0}) is None
+
+
+def test_a_current_at_the_meter_flows_as_its_power_does() -> None:
+    sizes = {f"meter_l{n}_current_a": 2.5 for n in (1, 2, 3)}
+    powers = {"meter_l1_power_w": -575, "meter_l2_power_w": 575, "meter_l3_power_w": 0}
+
+    meter = data_model(
+        profile(), METER | sizes | powers, stamp_ms=STAMP_MS, read_time_ms=0
+    )["meter"]
+
+    assert [meter[f"L{n}_A"] for n in (1, 2, 3)] == [-2.5, 2.5, 2.5]

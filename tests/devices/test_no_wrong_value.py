@@ -188,18 +188,20 @@ def cycle(
     due = deque(plan.due(now_s))
     while due:
         part = due.popleft()
+        others: tuple[RegisterRange, ...] = ()
         try:
             transport.connect()
             blocks.append(transport.read(part))
-            plan.answered(part)
+            others = plan.answered(part, now_s)
         except Refused as refusal:
             assert part in device.refused
             if refusal.exception_code in NO_SUCH_REGISTERS:
-                due.extendleft(reversed(plan.refused(part, now_s)))
+                others = plan.refused(part, now_s)
             else:
-                plan.busy(part, now_s)
+                others = plan.busy(part, now_s, str(refusal))
         except DeviceError:
             assert not transport.connected
+        due.extendleft(reversed(others))
     return blocks
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from collections import deque
 from typing import Any
 
@@ -48,10 +49,10 @@ class Device:
             numbers = set(registers([block]))
             if numbers & self.bad or block.count > self.most:
                 parts = self.plan.refused(block, now_s)
-                pending.extendleft(reversed(parts))
             else:
-                self.plan.answered(block)
+                parts = self.plan.answered(block, now_s)
                 answered |= numbers
+            pending.extendleft(reversed(parts))
         return answered
 
 
@@ -177,12 +178,14 @@ def test_a_block_that_is_cut_at_one_bridge_keeps_the_others() -> None:
 def test_a_refused_block_is_cut_beside_a_number_in_its_middle() -> None:
     plan = HarvestPlan([span(0, 8)], 125, whole=[span(2, 4), span(1, 2)])
 
-    assert plan.refused(span(0, 8), 0) == (span(0, 6), span(6, 2))
+    assert plan.refused(span(0, 8), 0) == (span(0, 6),)
+    assert plan.requests == (span(0, 6), span(6, 2))
 
 
 def test_a_refused_number_rests_whole() -> None:
     plan = HarvestPlan([span(0, 4)], 125, whole=[span(0, 2), span(2, 2)])
     plan.refused(span(0, 4), 0)
+    assert plan.answered(span(0, 2), 0) == (span(2, 2),)
 
     assert plan.refused(span(2, 2), 0) == ()
 
@@ -220,10 +223,128 @@ def test_a_device_that_refuses_everything_is_spared() -> None:
 
     device.cycle(0)
 
-    assert len(device.asked) == 1 + BISECTION_REQUESTS
+    assert len(device.asked) <= 1 + BISECTION_REQUESTS + 1
     for now_s in range(1, 300):
         device.cycle(now_s)
         assert device.asked == []
+
+
+@given(ends=st.tuples(st.integers(0, 124), st.integers(1, 125)))
+def test_a_run_of_refused_registers_costs_no_other_one_in_the_same_cycle(
+    ends: tuple[int, int],
+) -> None:
+    bad = range(*ends)
+    device = Device(HarvestPlan([span(0, 125)], 125), *bad)
+
+    assert device.cycle(0) == set(range(125)) - set(bad)
+
+    assert len(device.asked) <= 1 + BISECTION_REQUESTS + 1
+    assert device.cycle(1) == set(range(125)) - set(bad)
+    assert len(device.asked) <= 2
+
+
+def test_when_one_half_is_answered_the_other_is_cut_without_being_asked() -> None:
+    device = Device(HarvestPlan([span(0, 64), span(100, 64)], 125), 163)
+
+    device.cycle(0)
+
+    asked = [(block.address, block.count) for block in device.asked]
+    assert asked == [
+        (0, 64),
+        (100, 64),
+        (100, 32),
+        (132, 16),
+        (148, 8),
+        (156, 4),
+        (160, 2),
+        (162, 1),
+        (163, 1),
+    ]
+
+
+def test_a_device_in_a_mood_loses_no_register_that_it_answers_again() -> None:
+    plan = HarvestPlan([span(0, 125), span(200, 125)], 125)
+    device = Device(plan)
+    device.cycle(0)
+    assert plan.refused(span(200, 125), 1) == (span(200, 62),)
+
+    pending = plan.answered(span(200, 62), 1)
+    while pending:
+        pending = plan.answered(pending[0], 1)
+
+    assert (plan.resting(1), plan.refusing) == (0, ())
+    device.cycle(2)
+    assert device.cycle(302) == {*range(125), *range(200, 325)}
+    assert device.asked == [span(0, 125), span(200, 125)]
+
+
+def test_a_device_that_refuses_at_random_is_not_asked_for_single_registers() -> None:
+    moods = random.Random(1)
+    plan = HarvestPlan([span(0, 100), span(200, 100)], 125)
+    requests = answered = 0
+
+    for now_s in range(600):
+        pending = deque(plan.due(now_s))
+        while pending:
+            block = pending.popleft()
+            requests += 1
+            if moods.random() < 0.01:
+                parts = plan.refused(block, now_s)
+            else:
+                parts = plan.answered(block, now_s)
+                answered += block.count
+            pending.extendleft(reversed(parts))
+
+    assert answered > 600 * 195
+    assert requests < 600 * 6
+
+
+def test_registers_that_cannot_be_read_together_are_read_apart() -> None:
+    plan = HarvestPlan([span(0, 100), span(200, 100)], 125)
+    requests = []
+
+    for now_s in range(200):
+        pending, read = deque(plan.due(now_s)), []
+        requests.append(0)
+        while pending:
+            block = pending.popleft()
+            requests[-1] += 1
+            if block.address < 40 < block.end:
+                parts = plan.refused(block, now_s)
+            else:
+                parts = plan.answered(block, now_s)
+                read += registers([block])
+            pending.extendleft(reversed(parts))
+        assert sorted(read) == [*range(100), *range(200, 300)]
+
+    assert max(requests) < 25
+    assert sum(requests[20:]) < 180 * 6
+
+
+def test_what_was_answered_before_is_missed_until_it_is_refused_twice() -> None:
+    device = Device(HarvestPlan([span(0, 8), span(20, 4)], 125), 2)
+    device.cycle(0)
+    assert device.plan.trouble == ""
+    device.bad.add(21)
+
+    device.cycle(1)
+
+    assert device.plan.trouble == "holding 21+1: refused now, answered before"
+    device.cycle(302)
+    assert device.plan.trouble == ""
+    assert device.plan.refusing == (span(2, 1), span(21, 1))
+
+
+def test_a_search_that_is_held_up_goes_on_with_what_is_not_asked_yet() -> None:
+    plan = HarvestPlan([span(0, 8)], 125)
+    plan.refused(span(0, 8), 0)
+
+    assert plan.busy(span(0, 4), 0, "busy") == (span(4, 4),)
+
+    assert plan.trouble == "busy"
+    assert plan.answered(span(4, 4), 0) == ()
+    plan.answered(span(0, 4), 1)
+    assert plan.trouble == ""
 
 
 def test_what_rested_as_a_whole_is_bisected_when_it_is_refused_again() -> None:
@@ -270,8 +391,8 @@ def test_a_passing_refusal_costs_requests_for_five_minutes_at_most() -> None:
 def test_a_busy_device_is_asked_for_the_whole_block_again() -> None:
     plan = HarvestPlan([span(0, 10)], 125)
 
-    plan.busy(span(0, 10), 0)
-    plan.busy(span(0, 10), 1)
+    plan.busy(span(0, 10), 0, "busy")
+    plan.busy(span(0, 10), 1, "busy")
 
     assert plan.due(2) == (span(0, 10),)
 
@@ -279,23 +400,23 @@ def test_a_busy_device_is_asked_for_the_whole_block_again() -> None:
 def test_a_block_busy_three_times_is_asked_every_five_seconds() -> None:
     plan = HarvestPlan([span(0, 10)], 125)
     for now_s in (0, 1, 2):
-        plan.busy(span(0, 10), now_s)
+        plan.busy(span(0, 10), now_s, "busy")
 
     assert plan.due(6.9) == ()
     assert plan.due(7) == (span(0, 10),)
 
-    plan.busy(span(0, 10), 7)
+    plan.busy(span(0, 10), 7, "busy")
     assert plan.due(11.9) == ()
     assert plan.due(12) == (span(0, 10),)
 
 
 def test_an_answer_ends_the_busy_count() -> None:
     plan = HarvestPlan([span(0, 10)], 125)
-    plan.busy(span(0, 10), 0)
-    plan.busy(span(0, 10), 1)
-    plan.answered(span(0, 10))
+    plan.busy(span(0, 10), 0, "busy")
+    plan.busy(span(0, 10), 1, "busy")
+    plan.answered(span(0, 10), 1)
 
-    plan.busy(span(0, 10), 2)
+    plan.busy(span(0, 10), 2, "busy")
 
     assert plan.due(3) == (span(0, 10),)
 

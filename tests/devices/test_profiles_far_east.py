@@ -72,11 +72,19 @@ def test_a_growatt_tlx_has_the_standard_keys_from_its_own_block() -> None:
     assert values["grid_frequency_hz"] == 50.01
     assert values["l1_voltage_v"] == 231.2
     assert values["load_power_w"] == 570.0
+    assert values["grid_export_energy_total_wh"] == 400_000
     assert values["meter_power_w"] == -900.0
     assert values["energy_generated_total_wh"] == 800_000
-    assert values["grid_export_energy_total_wh"] == 400_000
     assert "inverter_temperature_c" in values
     assert "battery_soc_percent" not in values
+
+
+def test_a_growatt_tlx_that_never_counted_grid_energy_has_no_grid_power() -> None:
+    values = growatt(block("input", 3000, 125, TLX | words(3073, 0, 0)))
+
+    assert values["active_power_w"] == 1470.0
+    assert "meter_power_w" not in values
+    assert "load_power_w" not in values
 
 
 def test_a_growatt_tlx_keeps_its_counters_while_the_grid_is_gone() -> None:
@@ -242,15 +250,21 @@ def test_the_meter_of_a_goodwe_is_positive_while_importing() -> None:
     assert values["meter_import_energy_total_wh"] == 67_000
 
 
-def test_a_goodwe_without_the_long_meter_block_uses_its_short_powers() -> None:
+def test_the_grid_power_of_a_goodwe_never_comes_from_a_second_place() -> None:
     short = block("holding", 36000, 15, words(36005, -10, -20, -30, -60))
     inverter = block("holding", 35100, 122, words(35139, 0xFFFF, -75))
 
-    metered = decoder("goodwe").decode([inverter, short])
-    alone = decoder("goodwe").decode([inverter])
+    values = decoder("goodwe").decode([inverter, short])
 
-    assert (metered["meter_power_w"], metered["meter_l3_power_w"]) == (60, 30)
-    assert alone["meter_power_w"] == 75
+    assert "meter_power_w" not in values
+    assert "meter_l3_power_w" not in values
+    assert values["grid_power_w"] == 75
+
+
+def test_a_goodwe_without_a_battery_has_no_state_of_charge() -> None:
+    values = goodwe(words(35180, 0) | words(37007, 0, 0))
+
+    assert "battery_soc_percent" not in values
 
 
 def solax(registers: Registers) -> dict[str, Value]:
@@ -298,6 +312,18 @@ def test_a_three_phase_solax_is_decoded_low_word_first() -> None:
     assert values["pv_energy_total_wh"] == 1_234_500
 
 
+def test_the_third_input_of_a_solax_is_part_of_the_panels_power() -> None:
+    with_third = solax(X3 | words(290, 4000, 30, 1200))
+    refused = [block("input", 0, 76, X3), block("input", 106, 30, X3)]
+
+    older = decoder("solax").decode(refused, complete=True)
+    unread = decoder("solax").decode(refused)
+
+    assert with_third["pv_power_w"] == 5282
+    assert older["pv_power_w"] == 4082
+    assert "pv_power_w" not in unread
+
+
 def test_the_meter_of_a_solax_is_positive_while_importing() -> None:
     values = solax(X3)
 
@@ -319,6 +345,18 @@ def test_a_single_phase_solax_has_its_phase_in_the_first_registers() -> None:
     assert values["active_power_w"] == -1016
     assert "l2_voltage_v" not in values
     assert "l1_power_w" not in values
+
+
+def test_a_three_phase_solax_whose_phases_were_not_read_has_none() -> None:
+    values = decoder("solax").decode([block("input", 0, 76, X3)])
+
+    assert values["active_power_w"] == 4100
+    assert "l1_voltage_v" not in values
+    assert "l1_current_a" not in values
+
+
+def test_a_solax_without_a_battery_has_no_state_of_charge() -> None:
+    assert "battery_soc_percent" not in solax(X3 | words(28, 0))
 
 
 def test_a_second_solax_battery_is_there_when_it_has_a_voltage() -> None:

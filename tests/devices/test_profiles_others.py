@@ -121,7 +121,7 @@ def test_a_huawei_status_is_told_in_words() -> None:
 
 
 def test_a_huawei_meter_counts_export_as_positive_and_egw_import() -> None:
-    meter = {37101: 0, 37102: 2301, 37107: 0xFFFF, 37108: 0xFD74}
+    meter = {37100: 1, 37102: 2301, 37107: 0xFFFF, 37108: 0xFD74}
     power = {37113: 0, 37114: 1500, 37118: 5002, 37132: 0xFFFF, 37133: 0xFE0C}
     energy = {37119: 0x0001, 37120: 0x86A0, 37122: 250}
 
@@ -153,6 +153,34 @@ def test_a_huawei_battery_is_all_storage_units_together() -> None:
     assert values["battery_current_a"] == -5
     assert values["battery1_charge_energy_total_wh"] == 10_000
     assert values["battery1_discharge_energy_total_wh"] == 9_000
+
+
+def test_a_huawei_without_meter_or_storage_says_nothing_of_them() -> None:
+    values = decoded(
+        "huawei_hybrid",
+        sparse("holding", 37100, 39, {37114: 1500}),
+        sparse("holding", 37758, 30, {}),
+    )
+
+    assert values["meter_status"] == "offline"
+    assert values["battery_status"] == "offline"
+    assert "meter_power_w" not in values
+    assert "battery_soc_percent" not in values
+    assert "battery_power_w" not in values
+
+
+def test_the_clock_of_a_huawei_cannot_be_written() -> None:
+    for name in ("huawei", "huawei_hybrid"):
+        profile = find_profile(name)
+        assert profile.point("system_time_epoch_s").write is None
+        assert profile.point("time_zone_min").write is None
+
+
+def test_a_deye_without_a_battery_has_no_state_of_charge() -> None:
+    values = decoded("deye", holding(0, 5), sparse("holding", 587, 10, {}))
+
+    assert values["battery_power_w"] == 0
+    assert "battery_soc_percent" not in values
 
 
 def test_a_deye_with_a_low_voltage_battery_at_night() -> None:
@@ -270,7 +298,7 @@ def test_a_deye_micro_inverter_has_voltage_and_current_of_each_panel() -> None:
     assert values["pv_power_w"] == 626.32
     assert values["active_power_w"] == 601.2
     assert values["inverter_temperature_c"] == 35.12
-    assert values["mppt1_energy_total_wh"] == 1_234_500
+    assert values["mppt1_energy_lifetime_wh"] == 1_234_500
     assert "l2_voltage_v" not in values
     assert "l1_l2_voltage_v" not in values
 

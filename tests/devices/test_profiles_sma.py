@@ -5,8 +5,10 @@ from __future__ import annotations
 import struct
 
 import pytest
+from raw_registers import block
 from sunspec_registers import full, run, slim
 
+from egw.devices.decode import Decoder
 from egw.devices.encode import encode_value
 from egw.devices.loader import find_profile
 from egw.devices.meaning import Value
@@ -71,7 +73,7 @@ def test_an_sma_inverter_at_night_has_no_values() -> None:
 
 def test_sma_meter_power_is_what_is_drawn_less_what_is_fed_in() -> None:
     exporting = sma("slim", (30865, 0), (30867, 2500))
-    importing = sma("full", (30865, 812), (30867, 0), (31259, 0), (31265, 300))
+    importing = sma("slim", (30865, 812), (30867, 0), (31259, 0), (31265, 300))
 
     assert exporting["meter_power_w"] == -2500
     assert importing["meter_power_w"] == 812
@@ -105,6 +107,27 @@ def test_sma_yields_come_from_64_bits_or_else_from_the_copy() -> None:
     assert copy["energy_generated_today_wh"] == 15200
 
 
+def test_the_counters_of_sma_batteries_never_take_each_others_place() -> None:
+    hybrid = sma("full", (31397, 0), (31399, 5000), (30595, 4000), (30597, 3000))
+    older = sma("full", (31397, -1), (31399, -1), (30595, 4000), (30597, 3000))
+    profile = find_profile("sma")
+    other_read_failed = [
+        block("input", 30581, 18, run(30595, 0, 4000, 0, 3000)),
+    ]
+
+    assert hybrid["battery_charge_energy_total_wh"] == 5000
+    assert older["battery_charge_energy_total_wh"] == 4000
+    assert older["battery_discharge_energy_total_wh"] == 3000
+    assert (
+        Decoder(profile)
+        .decode(other_read_failed)
+        .keys()
+        .isdisjoint(
+            {"battery_charge_energy_total_wh", "battery_discharge_energy_total_wh"}
+        )
+    )
+
+
 def test_sma_tells_who_it_is_and_how_it_is() -> None:
     values = sma(
         "full",
@@ -133,16 +156,24 @@ def test_sma_serial_and_rating_have_second_places() -> None:
     assert values["rated_power_w"] == 8000
 
 
-def test_sma_values_of_the_grid_connection_have_second_places() -> None:
-    near = sma("full", (31253, 23110), (30903, 22900), (31435, 4512), (30901, 5001))
-    far = sma("full", (30903, 22900), (30909, -1500), (31447, 4999))
+def test_sma_values_of_the_grid_connection_never_change_their_source() -> None:
+    near = [(31253, 23110), (31435, 4512), (31447, 5001)]
+    far = [(30901, 4999), (30903, 22900), (30909, -1500)]
 
-    assert near["meter_l1_voltage_v"] == 231.1
-    assert near["meter_l1_current_a"] == 4.512
-    assert near["meter_frequency_hz"] == 50.01
-    assert far["meter_l1_voltage_v"] == 229.0
-    assert far["meter_l1_current_a"] == -1.5
-    assert far["meter_frequency_hz"] == 49.99
+    each_second = sma("slim", *near)
+    full_cycle = sma("full", *near, *far)
+    only_far = sma("full", *far)
+
+    for values in (each_second, full_cycle):
+        assert values["meter_l1_voltage_v"] == 231.1
+        assert values["meter_l1_current_a"] == 4.512
+        assert values["meter_frequency_hz"] == 50.01
+    assert only_far["external_meter_l1_voltage_v"] == 229.0
+    assert only_far["external_meter_l1_current_a"] == -1.5
+    assert only_far["external_meter_frequency_hz"] == 49.99
+    assert "meter_l1_voltage_v" not in only_far
+    assert "meter_l1_current_a" not in only_far
+    assert "meter_frequency_hz" not in only_far
 
 
 def test_sma_limits_are_written_in_watts_over_two_registers() -> None:

@@ -185,14 +185,32 @@ def test_a_solis_battery_discharges_by_its_sign_or_by_its_direction(
 
 
 def test_a_solis_hybrid_takes_the_newer_meter_power_that_it_has() -> None:
-    older = block("input", 33121, 50, {33131: 900})
-    newer = block("input", 33250, 50, {33264: 950, 33252: 412})
-    not_available = block("input", 33250, 50, {33263: 0x7FFF, 33264: 0xFFFF})
+    older = block("input", 33121, 50, {33128: 2301, 33131: 900})
+    newer = block("input", 33250, 50, {33251: 2302, 33264: 950, 33252: 412})
+    no_value = {33251: 2302, 33263: 0x7FFF, 33264: 0xFFFF}
+    not_available = block("input", 33250, 50, no_value)
+    zeros = block("input", 33250, 50, {})
 
     assert decoded("solis_hybrid", older, newer)["meter_power_w"] == -950
     assert decoded("solis_hybrid", older, newer)["meter_l1_current_a"] == 4.12
     assert decoded("solis_hybrid", older)["meter_power_w"] == -900
     assert decoded("solis_hybrid", older, not_available)["meter_power_w"] == -900
+    assert decoded("solis_hybrid", older, zeros)["meter_power_w"] == -900
+
+
+def test_a_solis_without_a_meter_says_nothing_of_the_grid() -> None:
+    string = decoded("solis", block("input", 3250, 36, {}))
+    hybrid = decoded(
+        "solis_hybrid",
+        block("input", 33128, 43, {33134: 0}),
+        block("input", 33251, 36, {}),
+    )
+
+    assert "meter_power_w" not in string
+    assert "grid_import_energy_total_wh" not in string
+    assert "meter_power_w" not in hybrid
+    assert "meter_l1_power_w" not in hybrid
+    assert "battery_soc_percent" not in hybrid
 
 
 def test_a_solis_hybrid_names_itself_and_its_limit() -> None:

@@ -73,7 +73,7 @@ def test_solaredge_values_take_the_factors_that_it_reports() -> None:
     assert values["energy_generated_total_wh"] == 20146727  # 0x0133_6A27
     assert values["dc_current_a"] == 6.8
     assert values["dc_voltage_v"] == 751.2
-    assert values["pv_power_w"] == 5108
+    assert values["dc_power_w"] == 5108
     assert values["inverter_temperature_c"] == 45.12
     assert values["device_status"] == "producing mppt"
 
@@ -85,8 +85,23 @@ def test_solaredge_at_night_says_nothing_instead_of_odd_numbers() -> None:
 
     for key in ("ac_current_a", "active_power_w", "energy_generated_total_wh"):
         assert key not in values
-    assert "pv_power_w" not in values  # its factor is not implemented
+    assert "dc_power_w" not in values  # its factor is not implemented
     assert "cabinet_temperature_c" not in values
+
+
+def test_what_flows_into_a_solaredge_battery_comes_from_the_panels() -> None:
+    decoder = Decoder(find_profile("solaredge"))
+    panels = block("holding", 40069, 40, INVERTER)
+    charging_1500_w = block("holding", 57708, 28, run(57716, 0x8000, 0x44BB))
+
+    with_battery = decoder.decode([panels, charging_1500_w])
+    unanswered = decoder.decode([panels])
+    without_battery = decoder.decode([panels], complete=True)
+
+    assert with_battery["battery_power_w"] == 1500
+    assert with_battery["pv_power_w"] == 6608
+    assert "pv_power_w" not in unanswered
+    assert without_battery["pv_power_w"] == 5108
 
 
 def test_the_same_registers_with_a_finer_factor_are_a_us_grid() -> None:

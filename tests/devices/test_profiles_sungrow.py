@@ -149,16 +149,42 @@ def test_a_sungrow_hybrid_has_its_battery_and_counters() -> None:
     assert values["grid_export_energy_total_wh"] == 33_300
 
 
-def test_a_sungrow_meter_is_preferred_to_what_the_inverter_says_of_the_grid() -> None:
-    inverter = words(4999, SH10RT) | words(13009, 480, 0)
-    metered = inverter | words(5600, 17, 0, 293, 0, -440, 0xFFFF, 164, 0)
-    unmetered = inverter | words(5600, 0xFFFF, 0x7FFF)
+def test_the_grid_power_of_a_sungrow_hybrid_never_comes_from_a_mute_meter() -> None:
+    registers = (
+        words(4999, SH10RT)
+        | words(13009, 480, 0)
+        | words(5600, 0, 0, 293, 0, -440, 0xFFFF, 164, 0)
+    )
 
-    with_meter, without = sungrow(metered), sungrow(unmetered)
+    values = sungrow(registers)
 
-    assert with_meter["meter_power_w"] == 17
-    assert with_meter["meter_l2_power_w"] == -440
-    assert without["meter_power_w"] == -480
+    assert values["meter_power_w"] == -480
+    assert values["external_meter_power_w"] == 0
+    assert values["meter_l2_power_w"] == -440
+
+
+def test_a_sungrow_hybrid_without_a_battery_has_no_state_of_charge() -> None:
+    values = sungrow(words(4999, SH10RT) | words(13019, 0, 0, 0, 0))
+
+    assert "battery_soc_percent" not in values
+    assert "battery_soh_percent" not in values
+
+
+def test_the_fine_frequency_of_a_sungrow_comes_from_its_own_family() -> None:
+    fine = words(5147, 0) | words(5241, 4998)
+
+    values = sungrow(words(4999, SH10RT) | fine)
+
+    assert values["grid_frequency_fine_hz"] == 49.98
+
+
+def test_a_sungrow_string_inverter_that_says_all_ones_says_nothing() -> None:
+    ones = words(5021, 0xFFFF, 0xFFFF, 0xFFFF) | words(5030, 0xFFFF, 0xFFFF)
+
+    values = sungrow(words(4999, SG10RT) | ones)
+
+    assert "active_power_w" not in values
+    assert "l1_current_a" not in values
 
 
 @pytest.mark.parametrize("name", ["sungrow", "sungrow_hybrid", "sungrow_sf"])

@@ -76,15 +76,23 @@ def test_fronius_floats_stay_absent_when_the_device_is_set_to_integers() -> None
 def test_fronius_tells_its_rating_and_its_exact_yield() -> None:
     nameplate = run(40131, 120, 26, 82, 1000, 1)
     status = {**run(40191, 122, 44, 7, 7, 1), **run(40196, 0, 0, 0x00BC, 0x614F)}
-    no_yield = run(40101, 0x7FC0, 0x0000)
 
-    values = full("fronius", FLOATS | nameplate | status | no_yield)
+    values = full("fronius", FLOATS | nameplate | status)
 
     assert values["der_type"] == "pv with storage"
     assert values["rated_power_w"] == 10000
     assert values["pv_connection_status"] == ["connected", "available", "operating"]
     assert values["grid_connection_status"] == ["connected"]
-    assert values["energy_generated_total_wh"] == 12345679
+    assert values["energy_generated_fine_total_wh"] == 12345679
+
+
+def test_the_yield_of_a_fronius_never_comes_from_its_other_counter() -> None:
+    status = {**run(40191, 122, 44, 7, 7, 1), **run(40196, 0, 0, 0x00BC, 0x614F)}
+    no_yield = run(40101, 0x7FC0, 0x0000)
+
+    values = full("fronius", FLOATS | status | no_yield)
+
+    assert "energy_generated_total_wh" not in values
 
 
 def test_a_charging_gen24_battery_is_module_three() -> None:
