@@ -69,7 +69,6 @@ class RtuOverTcp:
         self._bus = bus
         self._listener: asyncio.Server | None = None
         self._masters: set[asyncio.Transport] = set()
-        self.connections = 0
         self.port = 0
         bus.ends.append(self._write)
 
@@ -85,16 +84,11 @@ class RtuOverTcp:
         """Stop listening and end every connection."""
         if self._listener is not None:
             self._listener.close()
-        self.hang_up()
-
-    def hang_up(self) -> None:
-        """End every connection."""
         for master in tuple(self._masters):
             master.abort()
 
     def joined(self, master: asyncio.Transport) -> None:
         """Let a master take part."""
-        self.connections += 1
         self._masters.add(master)
 
     def left(self, master: asyncio.Transport) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -245,25 +246,47 @@ def test_replies_that_are_late_or_damaged_are_never_a_wrong_value(
     assert right > 0
 
 
-def test_two_who_send_at_once_spoil_both_frames(
-    bus: RunningBus, master: Callable[..., Transport]
+LONG_READ = framed(1, b"\4\0\0\0\x7d")
+
+
+def test_two_who_send_at_once_spoil_both_frames(loop: Loop, tmp_path: Path) -> None:
+    units = {1: Numbered(1)}
+    with (
+        on_a_bus(loop, units, tmp_path / "bus", baud_rate=9600) as bus,
+        socket.create_connection(("127.0.0.1", bus.bridge.port), 10) as master,
+    ):
+        master.sendall(LONG_READ)
+        heard = master.recv(512)
+
+        master.sendall(LONG_READ)
+
+        while len(heard) < 255:
+            heard += master.recv(512)
+        assert eventually(lambda: bus.bus.counters.bad_frames == 1)
+        assert bus.bus.counters.collisions == 1
+        assert heard[:3] == LONG_READ[:2] + b"\xfa"
+        assert unframed(heard) is None
+
+
+def test_a_request_without_silence_before_it_is_lost(
+    loop: Loop, tmp_path: Path
 ) -> None:
-    bus.suffer(1, latency_ms=60)
-    first, second = master(bridge_of(bus), timeout_s=0.02), master(bridge_of(bus))
-    long = RegisterRange(function="input", address=0, count=125)
-    with pytest.raises(NoAnswer):
-        first.read(long)
+    units = {1: Numbered(1)}
+    request = framed(1, b"\4\0\0\0\1")
+    with (
+        on_a_bus(loop, units, tmp_path / "bus", baud_rate=300) as bus,
+        socket.create_connection(("127.0.0.1", bus.bridge.port), 10) as master,
+    ):
+        master.sendall(request)
+        heard = b""
+        while len(heard) < 7:
+            heard += master.recv(512)
 
-    second.unit = 2
-    for _ in range(40):
-        try:
-            second.connect()
-            read = second.read(long).words
-        except DeviceError:
-            continue
-        assert read == words(2, long)
+        master.sendall(request)
 
-    assert bus.bus.counters.collisions + bus.bus.counters.frames > 1
+        assert eventually(lambda: bus.bus.counters.bad_frames == 1)
+        assert unframed(heard) == (1, b"\4\2\x03\xe8")
+        assert bus.bus.counters.frames == 1
 
 
 def test_a_port_that_is_unplugged_is_gone_and_comes_back(
