@@ -38,6 +38,8 @@ class BusUnit(ModbusServer):
     """One device on a bus; nobody connects to it."""
 
     is_on = False
+    free_at = 0.0
+    """When the last of its replies begins: it answers in order."""
 
     async def _listen(self) -> None:
         self.is_on = True
@@ -152,10 +154,11 @@ class RtuBus:
         if unit is None or not unit.is_on:
             self.counters.foreign_unit += 1
             return
-        delay_s = TURNAROUND_S + unit.faults.delay_s()
+        at = self._loop.time() + TURNAROUND_S + unit.faults.delay_s()
         for frame in unit.replies(number, pdu):
-            self._loop.call_later(delay_s, self._send, unit, frame)
-            delay_s += len(frame) * self._character_s + self._silence_s
+            at = max(at, unit.free_at)
+            self._loop.call_at(at, self._send, unit, frame)
+            unit.free_at = at + len(frame) * self._character_s + self._silence_s
 
     def _answering_for(self, number: int) -> BusUnit | None:
         units = self._units.values()

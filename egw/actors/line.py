@@ -6,6 +6,7 @@ import random
 from collections import deque
 from typing import TYPE_CHECKING
 
+from egw.devices.identify import UNIT_TRIES
 from egw.devices.transport import DeviceError, NoConnection, NoPort, Refused
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def patience_s(timeout_s: float, manners: Manners) -> float:
     write and read back, each at its slowest.
     """
     connect_s = 2 * timeout_s + manners.connect_delay_ms / 1000
-    units_s = len(manners.units) * (connect_s + timeout_s)
+    tries = UNIT_TRIES * (len(manners.units) + 1) if manners.units else 0
+    units_s = tries * (connect_s + timeout_s)
     request_s = timeout_s + manners.gap_ms / 1000
     settle_s = manners.settle_ms / 1000
     return (

@@ -23,6 +23,10 @@ from egw.devices.transport import (
 
 Read = Callable[[RegisterRange], Block]
 
+UNIT_TRIES = 2
+"""For each unit id: the next one may be another device, which one lost reply must not
+put in the place of this one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identified:
@@ -48,18 +52,22 @@ def find_unit(device: Transport, profile: Profile) -> int:
     units = tuple(dict.fromkeys((profile.default_unit, *profile.manners.units)))
     for unit in units:
         device.unit = unit
-        device.connect()
-        try:
-            device.read(wanted)
-        except Refused as error:
-            if error.exception_code in NOBODY_THERE:
-                continue
-        except (NoAnswer, Garbage, NoConnection):
-            continue
-        return unit
+        if any(_unit_answers(device, wanted) for _ in range(UNIT_TRIES)):
+            return unit
     device.unit = profile.default_unit
     tried = ", ".join(str(unit) for unit in units)
     raise NoAnswer(f"no unit id answers (tried {tried})")
+
+
+def _unit_answers(device: Transport, wanted: RegisterRange) -> bool:
+    device.connect()
+    try:
+        device.read(wanted)
+    except Refused as error:
+        return error.exception_code not in NOBODY_THERE
+    except (NoAnswer, Garbage, NoConnection):
+        return False
+    return True
 
 
 def identify(read: Read, profile: Profile) -> Identified:

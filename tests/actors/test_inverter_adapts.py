@@ -210,7 +210,7 @@ def test_the_unit_that_answers_is_found_and_kept(
     roof.run(5)
 
     assert (roof.status.state, roof.status.unit) == ("online", 247)
-    assert len(roof.device.connects) == 3
+    assert len(roof.device.connects) == 5
     (found,) = (e for e in events if e["event"] == "device.unit_found")
     assert found["unit"] == 247
 

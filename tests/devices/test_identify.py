@@ -160,6 +160,8 @@ class Bus:
         self.off = False
         self.sent_at_s = 0.0
         self.tried: list[int] = []
+        self.loses = 0
+        """So many replies."""
 
     def connect(self) -> None:
         if self.off:
@@ -173,6 +175,8 @@ class Bus:
         assert self.connected
         self.tried.append(self.unit)
         trouble = self.answers.get(self.unit, NoAnswer("no answer in time"))
+        if self.loses:
+            self.loses, trouble = self.loses - 1, NoAnswer("no answer in time")
         if trouble is None:
             return Block(registers.function, registers.address, b"\0\0")
         self.connected = isinstance(trouble, Refused)
@@ -185,12 +189,21 @@ class Bus:
         raise AssertionError("no rest was asked for")
 
 
+def test_one_lost_reply_does_not_put_another_unit_in_the_place_of_the_right_one(
+    profile: Profile,
+) -> None:
+    bus = Bus({3: None, 7: None})
+    bus.loses = 1
+
+    assert find_unit(bus, profile) == 3
+
+
 def test_units_are_tried_until_one_answers(profile: Profile) -> None:
     bus = Bus({1: None})
 
     assert find_unit(bus, profile) == 1
 
-    assert bus.tried == [3, 7, 1]
+    assert bus.tried == [3, 3, 7, 7, 1]
     assert (bus.unit, bus.connected) == (1, True)
 
 
