@@ -120,10 +120,8 @@ def _state_of(url: str, name: str) -> tuple[str, str]:
     """Return how the device is now, and why."""
     for device in ask(url, "/api/state")["devices"]:
         if device["device"] == name:
-            if device["is_silent"] and device["age_ms"] is not None:
-                age_s = device["age_ms"] / 1000
-                return "silent", f"nothing has been heard of it for {age_s:.0f} s"
-            return device["state"], device["reason"]
+            is_silent = device["is_silent"] and device["age_ms"] is not None
+            return "silent" if is_silent else device["state"], device["reason"]
     return "unknown", ""
 
 

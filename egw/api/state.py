@@ -104,6 +104,10 @@ class State:
         }
         points = record.points
         known["is_silent"] = self._snapshot.is_silent(record.status)
+        if known["is_silent"] and known["age_ms"] is not None:
+            known["reason"] = (
+                f"nothing has been heard of it for {known['age_ms'] / 1000:.0f} s"
+            )
         known["power_w"] = self._snapshot.power_w(record)
         known["frequency_hz"] = self._snapshot.frequency_hz(record)
         known["reading_stamp_ms"] = points.stamp_ms if points else None

@@ -212,3 +212,15 @@ def test_lateness_takes_no_other_value(gateway: Gateway) -> None:
     body = gateway.error("/api/state?lateness=all", 400)
 
     assert body["field"] == "lateness"
+
+
+def test_state_says_so_when_nothing_is_heard_of_a_device_any_more(
+    gateway: Gateway,
+) -> None:
+    tell_all(gateway)
+    gateway.clock.advance(30.0)
+
+    roof = gateway.json("/api/state")["devices"][0]
+
+    assert (roof["state"], roof["is_silent"]) == ("online", True)
+    assert roof["reason"] == "nothing has been heard of it for 30 s"
