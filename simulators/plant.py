@@ -174,11 +174,6 @@ class Plant:
         rise_v = BATTERY_FULL_V - BATTERY_EMPTY_V
         return BATTERY_EMPTY_V + rise_v * self.battery_soc_percent / 100
 
-    @property
-    def battery_current_a(self) -> float:
-        """Positive while charging."""
-        return self.battery_power_w / self.battery_voltage_v if self.hybrid else 0.0
-
     def energy_wh(self, flow: Flow, span: Span) -> float:
         """Return how much has flowed in a time."""
         if span == "total":
